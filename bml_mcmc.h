@@ -2549,6 +2549,8 @@ struct bml_mcmc_ensemble {
     ptrdiff_t d;               /* n_dim */
     ptrdiff_t K;               /* n_derived */
     uint64_t *accepted;        /* [W] */
+    uint64_t *rescued;         /* [W] how often each was put beside others */
+    double rescue_gap;         /* how far below them the first of these was */
     double *theta;             /* [W][d] */
     double *log_prob;          /* [W] */
     double *derived;           /* [W][K] */
@@ -2778,6 +2780,7 @@ static ptrdiff_t bml_mcmc__ensemble_layout(bml_mcmc_ensemble *e, double *base) {
     for (int i = 0; i < e->config.n_moves; i++)
         density |= bml_mcmc__moves[e->moves[i].kind].fit != NULL;
     e->accepted = (uint64_t *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->accepted));
+    e->rescued = (uint64_t *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->rescued));
     e->order = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->order));
     e->moved = (int *)bml_mcmc__take(base, &used, bml_mcmc__room(W, sizeof *e->moved));
     e->theta = bml_mcmc__take(base, &used, W * d);
@@ -3006,6 +3009,8 @@ static int bml_mcmc__ensemble_reset(bml_mcmc_ensemble *e) {
     e->forgive = 0;
     e->step = 0;
     e->evaluations = 0;
+    e->rescue_gap = 0;
+    memset(e->rescued, 0, sizeof *e->rescued * (size_t)e->W);
     bml_mcmc_ensemble_clear(e);
     return BML_MCMC_OK;
 }
@@ -3446,7 +3451,7 @@ BML_MCMC_DEF bml_mcmc_ensemble_info bml_mcmc_ensemble_get_info(const bml_mcmc_en
    is given by n. A state is somebody else's bytes: whatever a sampler would index, divide or loop by is checked before
    the sampler is touched. */
 
-enum { BML_MCMC__STATE_VERSION = 3 };
+enum { BML_MCMC__STATE_VERSION = 4 };
 enum { BML_MCMC__KIND_ENSEMBLE, BML_MCMC__KIND_NESTED, BML_MCMC__KIND_NUTS, BML_MCMC__KIND_IMPORTANCE };
 enum { BML_MCMC__HEAD = 4 };                                         /* words */
 enum { BML_MCMC__FIXED = 8 + 4 * BML_MCMC_MAX_MOVES };               /* words that must agree */
@@ -3593,7 +3598,7 @@ static void bml_mcmc__ensemble_fingerprint(uint64_t *words, const bml_mcmc_ensem
 }
 
 static ptrdiff_t bml_mcmc__ensemble_state_words(const bml_mcmc_ensemble *e, ptrdiff_t stored) {
-    ptrdiff_t before = BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + BML_MCMC__COUNTS + e->W;
+    ptrdiff_t before = BML_MCMC__HEAD + BML_MCMC__FIXED + 1 + BML_MCMC__COUNTS + 2 * e->W + 1;
     return before + (stored + 1) * e->W * (e->d + e->K + 1);
 }
 
@@ -3616,6 +3621,8 @@ BML_MCMC_DEF int bml_mcmc_ensemble_save(bml_mcmc_ensemble *e, void *buffer, size
     bml_mcmc__put(&at, e->moves_proposed, BML_MCMC_MAX_MOVES);
     bml_mcmc__put(&at, e->moves_accepted, BML_MCMC_MAX_MOVES);
     bml_mcmc__put(&at, e->accepted, e->W);
+    bml_mcmc__put(&at, e->rescued, e->W);
+    bml_mcmc__put(&at, &e->rescue_gap, 1);
     bml_mcmc__put(&at, e->theta, e->W * e->d);
     bml_mcmc__put(&at, e->log_prob, e->W);
     bml_mcmc__put(&at, e->derived, e->W * e->K);
@@ -3635,6 +3642,17 @@ static int bml_mcmc__ensemble_check_saved_walkers(bml_mcmc_ensemble *e, const un
         return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "its counts of steps are impossible");
     }
     at += 8 * (2 * BML_MCMC_MAX_MOVES + e->W);
+    int possible = 1; /* a walker is rescued once a step at most */
+    for (ptrdiff_t w = 0; w < e->W; w++) {
+        uint64_t rescued;
+        bml_mcmc__get(&rescued, &at, 1);
+        possible &= rescued <= counts[0];
+    }
+    double gap;
+    bml_mcmc__get(&gap, &at, 1);
+    if (!possible || !(gap >= 0)) {
+        return bml_mcmc__fail(e->message, BML_MCMC_BAD_STATE, "its counts of rescued walkers are impossible");
+    }
     bml_mcmc__get(e->proposal, &at, e->W * e->d);
     bml_mcmc__get(e->old_log_prob, &at, e->W);
     if (!bml_mcmc__all_finite(e->proposal, e->W * e->d)) {
@@ -3687,6 +3705,8 @@ BML_MCMC_DEF int bml_mcmc_ensemble_load(bml_mcmc_ensemble *e, const void *buffer
     bml_mcmc__get(e->moves_proposed, &at, BML_MCMC_MAX_MOVES);
     bml_mcmc__get(e->moves_accepted, &at, BML_MCMC_MAX_MOVES);
     bml_mcmc__get(e->accepted, &at, e->W);
+    bml_mcmc__get(e->rescued, &at, e->W);
+    bml_mcmc__get(&e->rescue_gap, &at, 1);
     bml_mcmc__get(e->theta, &at, e->W * e->d);
     bml_mcmc__get(e->log_prob, &at, e->W);
     bml_mcmc__get(e->derived, &at, e->W * e->K);
@@ -4491,10 +4511,7 @@ enum { BML_MCMC__RESCUE_TRIES = 20 };
 
 typedef struct bml_mcmc__search {
     bml_mcmc_goal goal;
-    uint64_t last;               /* the step to stop at */
-    ptrdiff_t n_stuck;           /* walkers rescued so far, */
-    char stuck[BML_MCMC_REASON]; /* by their numbers */
-    double gap;                  /* how far below the others the first of them was */
+    uint64_t last; /* the step to stop at */
 } bml_mcmc__search;
 
 /* The mean over walkers of block b of quantity k (k = n_dim: the log-probability). */
@@ -4601,7 +4618,7 @@ static int bml_mcmc__ensemble_rescue(bml_mcmc_ensemble *e, ptrdiff_t w, const do
 
 /* Finds the walkers that stay far below the others, in the whole second half of the chain, and moves them. *moved: how
    many; a third of all at most, for more would be a mode. */
-static int bml_mcmc__ensemble_rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__search *search, ptrdiff_t *moved) {
+static int bml_mcmc__ensemble_rescue_stuck(bml_mcmc_ensemble *e, ptrdiff_t *moved) {
     double middle;
     double width;
     double *best = e->log_u; /* [W], free between steps */
@@ -4621,12 +4638,10 @@ static int bml_mcmc__ensemble_rescue_stuck(bml_mcmc_ensemble *e, bml_mcmc__searc
         if (best[w] >= least || !bml_mcmc__ensemble_rescue(e, w, best, least, &status)) {
             continue;
         }
-        size_t used = strlen(search->stuck);
-        snprintf(search->stuck + used, sizeof search->stuck - used, "%s%d", used ? ", " : "", (int)w);
-        if (!search->n_stuck) {
-            search->gap = middle - best[w];
+        if (e->rescue_gap == 0) {
+            e->rescue_gap = middle - best[w];
         }
-        search->n_stuck++;
+        e->rescued[w]++;
         ++*moved;
     }
     return status;
@@ -4649,17 +4664,30 @@ static uint64_t bml_mcmc__ensemble_next_round(const bml_mcmc_ensemble *e, const 
     return steps < left ? steps : left;
 }
 
-static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc__search *s) {
-    if (!s->n_stuck) {
+/* The walkers that were rescued, in this call or in one before it, since the start. */
+static void bml_mcmc__say_rescued(bml_mcmc_verdict *v, const bml_mcmc_ensemble *e) {
+    char number[100] = "";
+    double rescued = 0;
+    size_t used = 0;
+    for (ptrdiff_t w = 0; w < e->W; w++) {
+        if (!e->rescued[w]) {
+            continue;
+        }
+        rescued += (double)e->rescued[w];
+        if (used + 16 < sizeof number) {
+            used += (size_t)snprintf(number + used, sizeof number - used, "%s%d", used ? ", " : "", (int)w);
+        }
+    }
+    if (rescued == 0) {
         return;
     }
     bml_mcmc_reason *r = bml_mcmc__reason(v, BML_MCMC_REASON_STUCK, 0, -1);
-    r->value = (double)s->n_stuck;
-    r->limit = s->gap;
+    r->value = rescued;
+    r->limit = e->rescue_gap;
     snprintf(r->text, sizeof r->text,
-             "%d walkers were stuck, %.4g below the others in log-probability, and were put beside them before this "
-             "chain began: number %.100s",
-             (int)s->n_stuck, s->gap, s->stuck);
+             "%.0f walkers were stuck, %.4g below the others in log-probability, and were put beside them before this "
+             "chain began: number %s",
+             rescued, e->rescue_gap, number);
     bml_mcmc__mend_commas(r->text);
 }
 
@@ -4680,7 +4708,7 @@ static int bml_mcmc__ensemble_judge_round(bml_mcmc_ensemble *e, bml_mcmc_verdict
         return BML_MCMC_OK;
     }
     int status = bml_mcmc_ensemble_verdict(v, e, burn);
-    bml_mcmc__say_rescued(v, s);
+    bml_mcmc__say_rescued(v, e);
     *done = status == BML_MCMC_OK && v->ess_bulk >= s->goal.ess && v->ess_tail >= s->goal.ess;
     return status == BML_MCMC_NOT_CONVERGED ? BML_MCMC_OK : status;
 }
@@ -4690,7 +4718,7 @@ static int bml_mcmc__ensemble_end_round(bml_mcmc_ensemble *e, bml_mcmc_verdict *
     ptrdiff_t moved = 0;
     int status = BML_MCMC_OK;
     if (!s->goal.keep_stuck && e->stored >= BML_MCMC__FIRST_ROUND / 2 && e->step < s->last) {
-        status = bml_mcmc__ensemble_rescue_stuck(e, s, &moved);
+        status = bml_mcmc__ensemble_rescue_stuck(e, &moved);
     }
     if (moved) {
         bml_mcmc_ensemble_clear(e);

@@ -5995,12 +5995,13 @@ BML_NN_DEF int bml_nn_split(int *set, const double *shares, int n_sets, const in
 static bml_nn_metrics bml_nn__measure_output(const bml_nn_real *prediction, const bml_nn_real *target, size_t n,
                                              size_t n_out) {
     bml_nn_metrics m = {0, 0, 0, 0};
-    double mean = 0;
+    double first = (double)target[0];
+    double above = 0; /* the mean above the first, so that equal targets have no spread, not that of rounding */
     double spread = 0;
     for (size_t i = 0; i < n; i++) {
-        mean += (double)target[i * n_out];
+        above += (double)target[i * n_out] - first;
     }
-    mean /= (double)n;
+    double mean = first + above / (double)n;
     for (size_t i = 0; i < n; i++) {
         double p = (double)prediction[i * n_out];
         double y = (double)target[i * n_out];

@@ -1123,6 +1123,35 @@ static double called_right(double *n, const settings *s, const run_result *runs,
     return right / *n;
 }
 
+/* Better than chance, and as good at the fluxes of the sources that are to be judged. */
+static void judge_auc(verdict *v, const settings *s, const run_result *runs) {
+    double mean;
+    double sd;
+    over_runs(&mean, &sd, runs, s->runs, 1, 0);
+    double error = isnan(sd) ? runs[0].plain.auc_error : sd;
+    int colour = mean - 0.5 > 3 * error ? VERDICT_GREEN : VERDICT_RED;
+    char of[64] = ", without exception, which leaves no error to quote"; /* all pairs in order, or none */
+    if (error > 0) {
+        snprintf(of, sizeof of, " +- %.4f", error);
+    }
+    verdict_add(v, colour, "auc", mean, "AUC on sources not trained on: %.4f%s; 0.5 is chance.", mean, of);
+    double faint;
+    double covered = 0;
+    over_runs(&faint, &sd, runs, s->runs, 1, 1);
+    for (long r = 0; r < s->runs; r++) {
+        covered += runs[r].covered / (double)s->runs;
+    }
+    if (covered > 0) {
+        verdict_add(v, verdict_colour(mean - faint, 0.02, 0.1), "auc_at_their_fluxes", faint,
+                    "AUC with the labelled sources weighted to the fluxes of those to judge, of which they cover "
+                    "%.0f %%.",
+                    100 * covered);
+    } else {
+        verdict_add(v, VERDICT_YELLOW, "auc_at_their_fluxes", covered,
+                    "Too few sources to judge are as bright as labelled ones: the AUC at their fluxes is not known.");
+    }
+}
+
 /* The evaluation: enough sources, better than chance, probabilities that hold. */
 static void judge_evaluation(verdict *v, const settings *s, const run_result *runs, const bml_classify_data *d) {
     double mean;
@@ -1148,19 +1177,7 @@ static void judge_evaluation(verdict *v, const settings *s, const run_result *ru
     if (s->runs == 1) {
         verdict_add(v, VERDICT_YELLOW, "runs", 1, "One split only: the scatter between splits is not known.");
     }
-    over_runs(&mean, &sd, runs, s->runs, 1, 0);
-    double error = isnan(sd) ? runs[0].plain.auc_error : sd;
-    colour = mean - 0.5 > 3 * error ? VERDICT_GREEN : VERDICT_RED;
-    verdict_add(v, colour, "auc", mean, "AUC on sources not trained on: %.4f +- %.4f; 0.5 is chance.", mean, error);
-    double faint;
-    double covered = 0;
-    over_runs(&faint, &sd, runs, s->runs, 1, 1);
-    for (long r = 0; r < s->runs; r++) {
-        covered += runs[r].covered / (double)s->runs;
-    }
-    verdict_add(v, verdict_colour(mean - faint, 0.02, 0.1), "auc_at_their_fluxes", faint,
-                "AUC with the labelled sources weighted to the fluxes of those to judge, of which they cover %.0f %%.",
-                100 * covered);
+    judge_auc(v, s, runs);
     over_runs(&mean, &sd, runs, s->runs, 7, 0);
     verdict_add(v, verdict_colour(mean, 0.05, 0.15), "calibration_error", mean,
                 "Mean difference of probability and true share, over the test parts.");

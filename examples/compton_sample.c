@@ -32,10 +32,14 @@ typedef struct published {
 
 /* One number from a text that holds many; 0 at its end. */
 static int next_number(float *value, text_file *t) {
-    if (!t->next) return 0;
+    if (!t->next) {
+        return 0;
+    }
     char *end;
     *value = strtof(t->next, &end);
-    if (end == t->next) return 0;
+    if (end == t->next) {
+        return 0;
+    }
     t->next = end;
     return isfinite(*value);
 }
@@ -46,7 +50,9 @@ static int published_layer(published *p, int layer, text_file *t) {
     for (int i = 0; i < rows; i++) {
         for (int k = 0; k < 16; k++) {
             float *w = layer == 0 ? &p->in[k][i] : layer == 3 ? &p->out[k] : &p->hidden[layer - 1][i][k];
-            if (!next_number(w, t)) return 0;
+            if (!next_number(w, t)) {
+                return 0;
+            }
         }
     }
     for (int k = 0; k < (layer == 3 ? 1 : 16); k++) {
@@ -62,10 +68,14 @@ static int published_read(published *p, const char *folder, char *err) {
         char path[PATH_SIZE];
         snprintf(path, sizeof path, "%.900s/net1_layer%d.txt", folder, layer);
         text_file t;
-        if (text_open(&t, path, err)) return -1;
+        if (text_open(&t, path, err)) {
+            return -1;
+        }
         int ok = published_layer(p, layer, &t);
         text_close(&t);
-        if (!ok) return error_at(err, path, 1, "not the weights of layer %d of the 3-16-16-16-1 network", layer);
+        if (!ok) {
+            return error_at(err, path, 1, "not the weights of layer %d of the 3-16-16-16-1 network", layer);
+        }
     }
     return 0;
 }
@@ -120,13 +130,19 @@ static void sampler_run(double *energy, double *rest, const sampler *s, const do
                               .rest = rest};
     if (s->method != PUBLISHED) {
         int status = bml_sample_compton(energy, &how, rng);
-        if (status) fail("gamma %g, eps0 %g: %s", s->gamma, s->eps0, bml_sample_strerror(status));
+        if (status) {
+            fail("gamma %g, eps0 %g: %s", s->gamma, s->eps0, bml_sample_strerror(status));
+        }
         return;
     }
-    if (!u) bml_sample_rng_fill(energy, (size_t)n, rng);
+    if (!u) {
+        bml_sample_rng_fill(energy, (size_t)n, rng);
+    }
     for (long i = 0; i < n; i++) {
         energy[i] = published_energy(s->published, u ? u[i] : energy[i], s->gamma, s->eps0);
-        if (rest) rest[i] = 1 - energy[i] / s->gamma;
+        if (rest) {
+            rest[i] = 1 - energy[i] / s->gamma;
+        }
     }
 }
 
@@ -134,7 +150,9 @@ static void sampler_run(double *energy, double *rest, const sampler *s, const do
 static void sampler_inverse(double *l, const double *u, int n, void *user) {
     const sampler *s = user;
     double *rest = malloc((size_t)n * sizeof *rest);
-    if (!rest) fail("out of memory");
+    if (!rest) {
+        fail("out of memory");
+    }
     sampler_run(l, rest, s, u, n, NULL);
     for (int i = 0; i < n; i++) {
         l[i] = l[i] < 0.5 * s->gamma ? -log1p(-l[i] / s->gamma) : -log(fmax(rest[i], 1e-300));
@@ -202,10 +220,14 @@ static void draw(const settings *set, const sampler *s) {
     long shape[1] = {set->n};
     device d;
     device_open(&d, set->device, "compton_sample");
-    if (!energy) fail("out of memory for %ld photons", set->n);
+    if (!energy) {
+        fail("out of memory for %ld photons", set->n);
+    }
     snprintf(dir, sizeof dir, "%.1000s", set->out);
     char *name = strrchr(dir, '/');
-    if (name) *name++ = 0;
+    if (name) {
+        *name++ = 0;
+    }
     if (out_folder(name ? (*dir ? dir : "/") : ".", err)) {
         fail("%s", err);
     }
@@ -221,13 +243,17 @@ static void draw(const settings *set, const sampler *s) {
         mean += energy[i] / (double)set->n;
     }
     for (long i = 0; i < set->n; i++) {
-        square += (energy[i] - mean) * (energy[i] - mean) / (double)set->n;
+        square += (energy[i] - mean) * (energy[i] - mean) / (double)(set->n - 1);
     }
     if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) {
         fail("%s", err);
     }
     printf("photons                  %ld\n", set->n);
-    printf("mean energy              %.6g +- %.2g m_e c^2\n", mean, sqrt(square / (double)set->n));
+    printf("mean energy              %.6g", mean);
+    if (set->n > 1) { /* one has no scatter */
+        printf(" +- %.2g", sqrt(square / (double)set->n));
+    }
+    printf(" m_e c^2\n");
     printf("per second               %.3g\n", (double)set->n / took);
     printf("written                  %s\n", set->out);
     free(energy);
@@ -247,12 +273,16 @@ static void check(const settings *set, sampler s) {
         s.gamma = pow(10, fmin(fmax(3 + lg / 1.5, 1), 10.8));
         s.eps0 = pow(10, lg) / s.gamma;
         bml_sample_quality q;
-        if (bml_sample_check_inverse(&q, &how)) fail("out of memory");
+        if (bml_sample_check_inverse(&q, &how)) {
+            fail("out of memory");
+        }
         double *u;
         u = malloc(3 * (size_t)n * sizeof *u);
         double *e = u + n;
         double *r = e + n;
-        if (!u) fail("out of memory");
+        if (!u) {
+            fail("out of memory");
+        }
         for (long i = 0; i < n; i++) {
             u[i] = ((double)i + 0.5) / (double)n;
         }
@@ -278,12 +308,16 @@ static void table_write(const char *dir, const char *name, const char *header, c
                         int columns) {
     static out_file o;
     char err[ERROR_SIZE];
-    if (out_begin(&o, dir, name, err)) fail("%s", err);
+    if (out_begin(&o, dir, name, err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "%s\n", header);
     for (long i = 0; i < rows * columns; i++) {
         fprintf(o.f, "%.9g%c", values[i], (i + 1) % columns ? ',' : '\n');
     }
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 /* ==== --spectrum ================================================================================================== */
@@ -327,7 +361,9 @@ static void power_row(double *drawn, double *direct, double *variance, const pow
             pow(gamma, 1 - p->alpha) * pow(eps0, 1 - p->beta) * r.rate / EACH; /* per decade of both: one power more */
         for (int k = 0; k < EACH; k++) {
             double at = (log((double)energy[k]) - low) / width;
-            if (at >= 0 && at < BINS) drawn[(int)at] += weight;
+            if (at >= 0 && at < BINS) {
+                drawn[(int)at] += weight;
+            }
         }
         for (int k = 0; k < BINS && before < 1; k++) {
             double after = 1;
@@ -344,7 +380,9 @@ static void power_run(power_result *r, const power_case *p, const settings *set,
     double(*part)[3][BINS] = calloc(N_GAMMA, sizeof *part);
     double low = log(p->eps_min);
     double width = (log(p->gamma_max) - low) / BINS;
-    if (!part) fail("out of memory");
+    if (!part) {
+        fail("out of memory");
+    }
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)set->threads)
 #endif
@@ -432,7 +470,9 @@ static void power_picture(const power_result *r, const char *dir, char *err) {
                 c);
     }
     fprintf(o.f, "unset multiplot\n");
-    if (plot_end(&o, dir, "compton_spectrum", err) < 0) fail("%s", err);
+    if (plot_end(&o, dir, "compton_spectrum", err) < 0) {
+        fail("%s", err);
+    }
 }
 
 static void spectrum(const settings *set) {
@@ -440,7 +480,9 @@ static void spectrum(const settings *set) {
     char err[ERROR_SIZE];
     char name[64];
     double start = seconds_now();
-    if (out_folder(set->out, err)) fail("%s", err);
+    if (out_folder(set->out, err)) {
+        fail("%s", err);
+    }
     progress_bar bar;
     progress_begin(&bar, "spectra", 3, set->quiet);
     for (int c = 0; c < 3; c++) {
@@ -519,7 +561,9 @@ static void distance(const settings *set, sampler s) {
     long decades = 1;
     int methods = s.published ? 4 : 3;
     char err[ERROR_SIZE];
-    if (out_folder(set->out, err)) fail("%s", err);
+    if (out_folder(set->out, err)) {
+        fail("%s", err);
+    }
     for (long top = 1000; top < set->n && decades < 12; top *= 10) {
         decades++;
     }
@@ -676,11 +720,51 @@ static double net_cost(double *largest, const double *w, const fit *f, const les
         sum += f->emphasis[i] * e * e;
         *largest = fmax(*largest, fabs(e));
         mean += q->rest[i] * d;
-        if (i % NODES_T < NODES_T - 1) continue;
+        if (i % NODES_T < NODES_T - 1) {
+            continue;
+        }
         sum += mean * mean;
         mean = 0;
     }
     return sum;
+}
+
+/* The lower half of the normal matrix A of a step and its right side, over all nodes. */
+static void fit_normal(double (*A)[N_WEIGHTS], double *down, const fit *f, const lesson *q) {
+    double g[N_WEIGHTS];
+    double a[H];
+    double b[H];
+    double mean[N_WEIGHTS] = {0};
+    double mean_error = 0;
+    memset(A, 0, N_WEIGHTS * sizeof *A);
+    memset(down, 0, N_WEIGHTS * sizeof *down);
+    for (int n = 0; n < N_NODES; n++) {
+        double t = 2 * q->t[n % NODES_T] - 1;
+        double s = 2 * q->s[n / NODES_T] / s_top - 1;
+        double w = f->emphasis[n] * q->weight[n] * q->weight[n];
+        double e = net_forward(a, b, f->w, t, s) - q->target[n];
+        net_gradient(g, a, b, f->w, t, s);
+        for (int i = 0; i < N_WEIGHTS; i++) {
+            double wg = w * g[i];
+            down[i] -= wg * e;
+            mean[i] += q->rest[n] * g[i];
+            for (int j = 0; j <= i; j++) {
+                A[i][j] += wg * g[j];
+            }
+        }
+        mean_error += q->rest[n] * e;
+        if (n % NODES_T < NODES_T - 1) {
+            continue;
+        }
+        for (int i = 0; i < N_WEIGHTS; i++) {
+            down[i] -= mean[i] * mean_error;
+            for (int j = i; j < N_WEIGHTS; j++) {
+                A[j][i] += mean[i] * mean[j];
+            }
+        }
+        memset(mean, 0, sizeof mean);
+        mean_error = 0;
+    }
 }
 
 /* Solves A x = b in place for a symmetric positive A (lower half); 0 if it is not. */
@@ -691,7 +775,9 @@ static int cholesky(double (*A)[N_WEIGHTS], double *x) {
             for (int k = 0; k < j; k++) {
                 s -= A[i][k] * A[j][k];
             }
-            if (i == j && !(s > 0)) return 0;
+            if (i == j && !(s > 0)) {
+                return 0;
+            }
             A[i][j] = i == j ? sqrt(s) : s / A[j][j];
         }
     }
@@ -711,37 +797,8 @@ static int cholesky(double (*A)[N_WEIGHTS], double *x) {
 static void fit_step(fit *f, const lesson *q) {
     double A[N_WEIGHTS][N_WEIGHTS];
     double B[N_WEIGHTS][N_WEIGHTS];
-    double g[N_WEIGHTS];
-    double down[N_WEIGHTS] = {0};
-    double a[H];
-    double b[H];
-    double mean[N_WEIGHTS] = {0};
-    double mean_error = 0;
-    memset(A, 0, sizeof A);
-    for (int n = 0; n < N_NODES; n++) {
-        double t = 2 * q->t[n % NODES_T] - 1;
-        double s = 2 * q->s[n / NODES_T] / s_top - 1;
-        double w = f->emphasis[n] * q->weight[n] * q->weight[n];
-        double e = net_forward(a, b, f->w, t, s) - q->target[n];
-        net_gradient(g, a, b, f->w, t, s);
-        for (int i = 0; i < N_WEIGHTS; i++) {
-            double wg = w * g[i];
-            down[i] -= wg * e;
-            mean[i] += q->rest[n] * g[i];
-            for (int j = 0; j <= i; j++) {
-                A[i][j] += wg * g[j];
-            }
-        }
-        mean_error += q->rest[n] * e;
-        if (n % NODES_T < NODES_T - 1) continue;
-        for (int i = 0; i < N_WEIGHTS; mean[i++] = 0) {
-            down[i] -= mean[i] * mean_error;
-            for (int j = i; j < N_WEIGHTS; j++) {
-                A[j][i] += mean[i] * mean[j];
-            }
-        }
-        mean_error = 0;
-    }
+    double down[N_WEIGHTS];
+    fit_normal(A, down, f, q);
     for (int attempt = 0; attempt < 12; attempt++, f->damping = fmin(4 * f->damping, 1e6)) {
         double step[N_WEIGHTS];
         memcpy(B, A, sizeof A);
@@ -749,13 +806,17 @@ static void fit_step(fit *f, const lesson *q) {
         for (int i = 0; i < N_WEIGHTS; i++) {
             B[i][i] += f->damping * (A[i][i] + 1e-12);
         }
-        if (!cholesky(B, step)) continue;
+        if (!cholesky(B, step)) {
+            continue;
+        }
         for (int i = 0; i < N_WEIGHTS; i++) {
             step[i] += f->w[i];
         }
         double largest;
         double cost = net_cost(&largest, step, f, q);
-        if (!(cost < f->cost)) continue;
+        if (!(cost < f->cost)) {
+            continue;
+        }
         memcpy(f->w, step, sizeof step);
         f->cost = cost;
         f->largest = largest;
@@ -841,7 +902,9 @@ static void net_print(const double *w) {
     printf("static const float weights[%d] = {\n", N_WEIGHTS);
     for (int k = 0; k < N_WEIGHTS; k++) {
         const char *after = k % 7 == 6 ? ",\n" : ",";
-        if (k == N_WEIGHTS - 1) after = "\n};\n";
+        if (k == N_WEIGHTS - 1) {
+            after = "\n};\n";
+        }
         printf("%s%.8ef%s", k % 7 ? " " : "    ", turned[k], after);
     }
 }
@@ -851,7 +914,9 @@ static void train(const settings *set) {
     fit *f = calloc(STARTS, sizeof *f);
     double start = seconds_now();
     int finished = 0;
-    if (!f) fail("out of memory");
+    if (!f) {
+        fail("out of memory");
+    }
     lesson_make(&q);
     progress_bar bar;
     progress_begin(&bar, "starts", STARTS, set->quiet);
@@ -877,7 +942,9 @@ static void train(const settings *set) {
 #endif
     for (int i = 0; i < FINALISTS; i++) {
         for (int round = 0; round < 300; round++) {
-            if (round >= 60) fit_emphasise(&f[i], &q);
+            if (round >= 60) {
+                fit_emphasise(&f[i], &q);
+            }
             for (int step = 0; step < 10; step++) {
                 fit_step(&f[i], &q);
             }
@@ -897,67 +964,77 @@ static void train(const settings *set) {
 
 /* ==== main ======================================================================================================== */
 
+static settings set = {
+    .gamma = (double)NAN, .eps = (double)NAN, .n = 1000000, .threads = 1, .seed = 1, .weights = NULL};
+
+static const option_row options[] = {
+    {.name = "gamma",
+     .real = &set.gamma,
+     .min = 1,
+     .max = 1e11,
+     .value = "G",
+     .help = "Lorentz factor of the electron, 1 ... 1e11"},
+    {.name = "eps",
+     .real = &set.eps,
+     .min = 1e-13,
+     .max = 1e2,
+     .value = "E",
+     .help = "photon energy before [m_e c^2], 1e-13 ... 1e2"},
+    {.name = "n",
+     .integer = &set.n,
+     .min = 1,
+     .max = 1e10,
+     .value = "N",
+     .help = "photons to draw; with --distance: at most"},
+    {.name = "method",
+     .choice = &set.method,
+     .value = "net|table|exact|published",
+     .help = "net, table, exact, published"},
+    {.name = "weights",
+     .text = &set.weights,
+     .value = "DIR",
+     .help = "folder with net1_layer0.txt ... of the published network"},
+    {.name = "check", .flag = &set.check, .help = "errors of the method over gamma eps0"},
+    {.name = "spectrum", .flag = &set.spectrum, .help = "power-law electrons on power-law photons"},
+    {.name = "distance", .flag = &set.distance, .help = "divergence against the number of draws, all methods"},
+    {.name = "train", .flag = &set.train, .help = "train the built-in network; prints its weights"},
+    {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
+    {.name = "threads",
+     .integer = &set.threads,
+     .min = 1,
+     .max = 1024,
+     .value = "N",
+     .help = "threads; the numbers do not depend on them"},
+    DEVICE_OPTION(&set.device),
+    {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
+    {.name = "out",
+     .text = &set.out,
+     .value = "FILE.npy",
+     .help = "file for the energies; --spectrum, --distance: folder"},
+    {0}};
+
+/* What does not go together. */
+static void agree(void) {
+    int jobs = set.check + set.spectrum + set.distance + set.train;
+    if (jobs > 1) {
+        fail("--check, --spectrum, --distance and --train: one at a time");
+    }
+    if (set.device == DEVICE_CUDA && (jobs || set.method == BML_SAMPLE_EXACT)) {
+        fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
+    }
+}
+
 int main(int argc, char **argv) {
-    settings set = {.gamma = (double)NAN, .eps = (double)NAN, .n = 1000000, .threads = 1, .seed = 1, .weights = NULL};
-    const option_row options[] = {
-        {.name = "gamma",
-         .real = &set.gamma,
-         .min = 1,
-         .max = 1e11,
-         .value = "G",
-         .help = "Lorentz factor of the electron, 1 ... 1e11"},
-        {.name = "eps",
-         .real = &set.eps,
-         .min = 1e-13,
-         .max = 1e2,
-         .value = "E",
-         .help = "photon energy before [m_e c^2], 1e-13 ... 1e2"},
-        {.name = "n",
-         .integer = &set.n,
-         .min = 1,
-         .max = 1e10,
-         .value = "N",
-         .help = "photons to draw; with --distance: at most"},
-        {.name = "method",
-         .choice = &set.method,
-         .value = "net|table|exact|published",
-         .help = "net, table, exact, published"},
-        {.name = "weights",
-         .text = &set.weights,
-         .value = "DIR",
-         .help = "folder with net1_layer0.txt ... of the published network"},
-        {.name = "check", .flag = &set.check, .help = "errors of the method over gamma eps0"},
-        {.name = "spectrum", .flag = &set.spectrum, .help = "power-law electrons on power-law photons"},
-        {.name = "distance", .flag = &set.distance, .help = "divergence against the number of draws, all methods"},
-        {.name = "train", .flag = &set.train, .help = "train the built-in network; prints its weights"},
-        {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
-        {.name = "threads",
-         .integer = &set.threads,
-         .min = 1,
-         .max = 1024,
-         .value = "N",
-         .help = "threads; the numbers do not depend on them"},
-        DEVICE_OPTION(&set.device),
-        {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
-        {.name = "out",
-         .text = &set.out,
-         .value = "FILE.npy",
-         .help = "file for the energies; --spectrum, --distance: folder"},
-        {0}};
     int first = options_parse(argc, argv, options, "compton_sample --gamma G --eps E --out FILE.npy [options]",
                               "Energies of photons after Compton scattering by relativistic electrons (Jones 1968).");
     static bml_sample_compton_nodes nodes;
     static published net;
     sampler s = {.gamma = set.gamma, .eps0 = set.eps, .method = set.method, .nodes = &nodes};
     char err[ERROR_SIZE];
-    if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
-    if (set.check + set.spectrum + set.distance + set.train > 1) {
-        fail("--check, --spectrum, --distance and --train: one at a time");
+    if (first < argc) {
+        fail("%.300s: no argument is expected beside the options", argv[first]);
     }
-    if (set.device == DEVICE_CUDA &&
-        (set.check || set.spectrum || set.distance || set.train || set.method == BML_SAMPLE_EXACT)) {
-        fail("--device cuda draws photons, by net, table or published; all else runs on the CPU");
-    }
+    agree();
     if (set.train) {
         train(&set);
         return 0;
@@ -965,21 +1042,33 @@ int main(int argc, char **argv) {
     if (set.weights && published_read(&net, set.weights, err)) {
         fail("%s", err);
     }
-    if (set.weights) s.published = &net;
-    if (set.method == PUBLISHED && !set.weights) fail("--method published needs --weights DIR");
+    if (set.weights) {
+        s.published = &net;
+    }
+    if (set.method == PUBLISHED && !set.weights) {
+        fail("--method published needs --weights DIR");
+    }
     bml_sample_compton_table(&nodes);
     if (set.check) {
         check(&set, s);
         return 0;
     }
-    if (!set.out) fail("--out is missing");
+    if (!set.out) {
+        fail("--out is missing");
+    }
     if (set.spectrum) {
         spectrum(&set);
         return 0;
     }
-    if (set.distance && isnan(set.gamma)) s.gamma = 1e4;
-    if (set.distance && isnan(set.eps)) s.eps0 = 1e-4;
-    if (isnan(s.gamma) || isnan(s.eps0)) fail("--gamma and --eps are needed");
+    if (set.distance && isnan(set.gamma)) {
+        s.gamma = 1e4;
+    }
+    if (set.distance && isnan(set.eps)) {
+        s.eps0 = 1e-4;
+    }
+    if (isnan(s.gamma) || isnan(s.eps0)) {
+        fail("--gamma and --eps are needed");
+    }
     if (!bml_sample__in_domain(s.gamma, s.eps0)) {
         fail("gamma %g, eps0 %g: %s", s.gamma, s.eps0, bml_sample_strerror(BML_SAMPLE_OUT_OF_DOMAIN));
     }

@@ -68,7 +68,9 @@ static int leaves(double *place, const double *direction, double way) {
         place[i] += way * direction[i];
     }
     double outside = dot(place, place) - 1;
-    if (outside < 0) return 0;
+    if (outside < 0) {
+        return 0;
+    }
     double along = dot(place, direction);
     double back = along - sqrt(fmax(along * along - outside, 0));
     for (int i = 0; i < 3; i++) {
@@ -86,7 +88,9 @@ static void against_radius(escaped *out, const bml_sample_stokes *s, const doubl
     double size = sqrt(dot(normal, normal));
     out->radial = dot(place, direction) / radius;
     out->degree = 0;
-    if (!(size > 1e-9)) return;
+    if (!(size > 1e-9)) {
+        return;
+    }
     double along = dot(s->axis, normal) / size;
     double cross[3] = {direction[1] * s->axis[2] - direction[2] * s->axis[1],
                        direction[2] * s->axis[0] - direction[0] * s->axis[2],
@@ -114,7 +118,9 @@ static void follow(escaped *out, const cloud *c, double x, double r, int polaris
     for (int k = 0; k < MOST; k++) {
         double section = (double)bml_sample_thermal_cross_section(c->medium.theta, (float)x, c->medium.nodes);
         double depth = -log((double)u[2]);
-        if (leaves(place, direction, depth / (c->tau * section))) break;
+        if (leaves(place, direction, depth / (c->tau * section))) {
+            break;
+        }
         bml_sample_scattered after;
         bml_sample_thermal_step(&after, polarised ? &s : NULL, &c->medium, x, direction, rng);
         x = after.eps;
@@ -156,7 +162,9 @@ static double reference(const cloud *c, double x, double r, bml_sample_rng *rng)
         } while (2 * bml_sample_rng_uniform(rng) > closing * bml_sample_klein_nishina(gamma[next - 1] * x * closing));
         bml_sample_collision hit = {gamma[next - 1], axis, x, direction};
         double out[3];
-        if (bml_sample_scatter(&x, out, &hit, rng)) return -1;
+        if (bml_sample_scatter(&x, out, &hit, rng)) {
+            return -1;
+        }
         memcpy(direction, out, sizeof direction);
     }
     return x;
@@ -232,8 +240,12 @@ static double titarchuk_lyubarskij(double theta, double tau) {
 /* E_2(x) = e^-x - x E_1(x); E_1 by its series, or by its continued fraction (Abramowitz & Stegun 1964, 5.1.11, 22). */
 static double exponential_integral_2(double x) {
     double e1 = 0;
-    if (x <= 0) return 1;
-    if (x > 600) return 0;
+    if (x <= 0) {
+        return 1;
+    }
+    if (x > 600) {
+        return 0;
+    }
     if (x < 1) {
         double term = 1;
         e1 = -0.57721566490153286 - log(x);
@@ -266,7 +278,9 @@ static double multiplicity(double tau) {
         for (int k = 0; k < CELLS; k++) {
             double near_ = fabs(r - (k + 0.5) * h) - 0.5 * h;
             double there = exponential_integral_2(near_) - exponential_integral_2(near_ + h);
-            if (k == i) there = 2 * (1 - exponential_integral_2(0.5 * h));
+            if (k == i) {
+                there = 2 * (1 - exponential_integral_2(0.5 * h));
+            }
             double mirror = exponential_integral_2(r + k * h) - exponential_integral_2(r + (k + 1) * h);
             kernel[i][k] = 0.5 * (there - mirror);
         }
@@ -378,7 +392,9 @@ static int rising(const void *a, const void *b) {
 
 static double distance(const escaped *a, long n, const escaped *b, long m) {
     double *x = malloc((size_t)(n + m) * sizeof *x);
-    if (!x) fail("out of memory");
+    if (!x) {
+        fail("out of memory");
+    }
     for (long i = 0; i < n; i++) {
         x[i] = a[i].x;
     }
@@ -543,67 +559,123 @@ static void measure(result *r, const settings *set, const escaped *e, const esca
     }
 }
 
+static settings set = {
+    .theta = 0.1, .tau = 1.5, .seed_theta = 1e-7, .n = 1000000, .check = 100000, .threads = 1, .seed = 1};
+
+static const option_row options[] = {
+    {.name = "theta",
+     .real = &set.theta,
+     .min = 1e-3,
+     .max = 10,
+     .value = "T",
+     .help = "kT/(m_e c^2) of the electrons"},
+    {.name = "tau", .real = &set.tau, .min = 0.01, .max = 20, .value = "D", .help = "Thomson depth from the centre"},
+    {.name = "seed-theta",
+     .real = &set.seed_theta,
+     .min = 1e-9,
+     .max = 1e-2,
+     .value = "T",
+     .help = "kT/(m_e c^2) of the seed photons"},
+    {.name = "n", .integer = &set.n, .min = 1000, .max = 1e9, .value = "N", .help = "photons"},
+    {.name = "check",
+     .integer = &set.check,
+     .min = 1000,
+     .max = 1e9,
+     .value = "N",
+     .help = "photons of the plain loop"},
+    {.name = "polarised", .flag = &set.polarised, .help = "Stokes parameters too"},
+    {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
+    {.name = "threads",
+     .integer = &set.threads,
+     .min = 1,
+     .max = 1024,
+     .value = "N",
+     .help = "threads; the numbers do not depend on them"},
+    {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
+    {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
+    {0}};
+
+/* Whether the loops agree with each other, and with theory, as far as the photons tell; the sentence to *verdict. */
+static int judge(const char **verdict, const result *r) {
+    int same = r->distance < 2; /* exceeded by chance once in 1500 */
+    int seen = r->error < 0.1 * r->alpha;
+    int slope =
+        !(fabs(r->alpha - r->transport) > 3 * r->error + 0.02 * r->transport); /* 1 % is the approximation's own */
+    int usable = same && (slope || !seen);
+    *verdict = "usable: both loops agree, and the slope is transport theory's";
+    if (!same) {
+        *verdict = "not to be trusted: the loops differ";
+    } else if (!usable) {
+        *verdict = "not to be trusted: the slope is not transport theory's";
+    } else if (!seen) {
+        *verdict = "usable: both loops agree; too few photons leave between these energies for a slope";
+    }
+    return usable;
+}
+
+/* Lines and run.json; returns the exit status. times: what a photon of the plain loop takes, over one of the other. */
+static int report(const result *r, double times, double seconds) {
+    char err[ERROR_SIZE];
+    const char *verdict;
+    printf("energy index             %.4f +- %.4f between x = %.3g and %.3g\n", r->alpha, r->error, r->x1, r->x2);
+    printf("  of the plain loop      %.4f +- %.4f\n", r->plain, r->plain_error);
+    printf("  Sunyaev & Titarchuk    %.4f\n  Titarchuk & Lyubarskij %.4f\n", r->st, r->tl);
+    printf("  transport theory       %.4f\n", r->transport);
+    printf("both spectra             Kolmogorov-Smirnov distance %.2f of its noise\n", r->distance);
+    printf("scatterings a photon     %.2f\n", r->scatters);
+    printf("time of a scattering     the plain loop takes %.1f times as long\n", times);
+    int usable = judge(&verdict, r);
+    printf("verdict                  %s\n", verdict);
+    run_entry results[] = {{"energy_index", r->alpha, NULL},
+                           {"energy_index_error", r->error, NULL},
+                           {"energy_index_plain", r->plain, NULL},
+                           {"sunyaev_titarchuk", r->st, NULL},
+                           {"titarchuk_lyubarskij", r->tl, NULL},
+                           {"transport", r->transport, NULL},
+                           {"distance", r->distance, NULL},
+                           {"scatterings", r->scatters, NULL},
+                           {"verdict", 0, verdict},
+                           {NULL, 0, NULL}};
+    run_info info = {.program = "comptonize", .options = options, .seed = set.seed, .results = results};
+    info.seconds = seconds;
+    if (run_write(set.out, &info, err)) {
+        fail("%s", err);
+    }
+    return usable ? 0 : 2;
+}
+
 int main(int argc, char **argv) {
-    settings set = {
-        .theta = 0.1, .tau = 1.5, .seed_theta = 1e-7, .n = 1000000, .check = 100000, .threads = 1, .seed = 1};
-    const option_row options[] = {
-        {.name = "theta",
-         .real = &set.theta,
-         .min = 1e-3,
-         .max = 10,
-         .value = "T",
-         .help = "kT/(m_e c^2) of the electrons"},
-        {.name = "tau",
-         .real = &set.tau,
-         .min = 0.01,
-         .max = 20,
-         .value = "D",
-         .help = "Thomson depth from the centre"},
-        {.name = "seed-theta",
-         .real = &set.seed_theta,
-         .min = 1e-9,
-         .max = 1e-2,
-         .value = "T",
-         .help = "kT/(m_e c^2) of the seed photons"},
-        {.name = "n", .integer = &set.n, .min = 1000, .max = 1e9, .value = "N", .help = "photons"},
-        {.name = "check",
-         .integer = &set.check,
-         .min = 1000,
-         .max = 1e9,
-         .value = "N",
-         .help = "photons of the plain loop"},
-        {.name = "polarised", .flag = &set.polarised, .help = "Stokes parameters too"},
-        {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
-        {.name = "threads",
-         .integer = &set.threads,
-         .min = 1,
-         .max = 1024,
-         .value = "N",
-         .help = "threads; the numbers do not depend on them"},
-        {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
-        {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
-        {0}};
     static bml_sample_thermal_nodes nodes;
     static double table[BINS * 4];
     char err[ERROR_SIZE];
     int first =
         options_parse(argc, argv, options, "comptonize --out DIR [options]",
                       "Soft photons in a ball of thermal electrons: the spectrum that leaves it, and its slope.");
-    if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
-    if (!set.out) fail("--out is missing");
+    if (first < argc) {
+        fail("%.300s: no argument is expected beside the options", argv[first]);
+    }
+    if (!set.out) {
+        fail("--out is missing");
+    }
     if (!(10 * lower_end(&set) < upper_end(&set))) {
         fail("--seed-theta must be lower: no decade of slope is left from x = %.3g to %.3g", lower_end(&set),
              upper_end(&set));
     }
-    if (out_folder(set.out, err)) fail("%s", err);
+    if (out_folder(set.out, err)) {
+        fail("%s", err);
+    }
     bml_sample_thermal_table(&nodes);
     bml_sample_table *birth;
     bml_sample_table_config births = {.density = birth_density, .z = &set.tau, .upper = 1};
     char why[BML_SAMPLE_MESSAGE];
-    if (bml_sample_table_create(&birth, &births, why)) fail("%s", why);
+    if (bml_sample_table_create(&birth, &births, why)) {
+        fail("%s", why);
+    }
     cloud c = {{(float)set.theta, &nodes}, set.tau, birth};
     escaped *e = calloc((size_t)(set.n + set.check), sizeof *e);
-    if (!e) fail("out of memory");
+    if (!e) {
+        fail("out of memory");
+    }
     double start = seconds_now();
     run(e, &c, &set, set.n, 0);
     double seconds = seconds_now() - start;
@@ -616,42 +688,11 @@ int main(int argc, char **argv) {
         fail("%s", err);
     }
     picture(table, &set, &r);
-    if (set.polarised) polarisation(&set, e);
+    if (set.polarised) {
+        polarisation(&set, e);
+    }
     free(e);
     bml_sample_table_free(birth);
-    printf("energy index             %.4f +- %.4f between x = %.3g and %.3g\n", r.alpha, r.error, r.x1, r.x2);
-    printf("  of the plain loop      %.4f +- %.4f\n", r.plain, r.plain_error);
-    printf("  Sunyaev & Titarchuk    %.4f\n  Titarchuk & Lyubarskij %.4f\n", r.st, r.tl);
-    printf("  transport theory       %.4f\n", r.transport);
-    printf("both spectra             Kolmogorov-Smirnov distance %.2f of its noise\n", r.distance);
-    printf("scatterings a photon     %.2f\n", r.scatters);
-    printf("time of a scattering     the plain loop takes %.1f times as long\n",
-           plain_seconds / (double)set.check / (seconds / (double)set.n));
-    int same = r.distance < 2; /* exceeded by chance once in 1500 */
-    int seen = r.error < 0.1 * r.alpha;
-    int slope = !(fabs(r.alpha - r.transport) > 3 * r.error + 0.02 * r.transport); /* 1 % is the approximation's own */
-    int usable = same && (slope || !seen);
-    const char *verdict = "usable: both loops agree, and the slope is transport theory's";
-    if (!same) {
-        verdict = "not to be trusted: the loops differ";
-    } else if (!usable) {
-        verdict = "not to be trusted: the slope is not transport theory's";
-    } else if (!seen) {
-        verdict = "usable: both loops agree; too few photons leave between these energies for a slope";
-    }
-    printf("verdict                  %s\n", verdict);
-    run_entry results[] = {{"energy_index", r.alpha, NULL},
-                           {"energy_index_error", r.error, NULL},
-                           {"energy_index_plain", r.plain, NULL},
-                           {"sunyaev_titarchuk", r.st, NULL},
-                           {"titarchuk_lyubarskij", r.tl, NULL},
-                           {"transport", r.transport, NULL},
-                           {"distance", r.distance, NULL},
-                           {"scatterings", r.scatters, NULL},
-                           {"verdict", 0, verdict},
-                           {NULL, 0, NULL}};
-    run_info info = {.program = "comptonize", .options = options, .seed = set.seed, .results = results};
-    info.seconds = seconds_now() - start;
-    if (run_write(set.out, &info, err)) fail("%s", err);
-    return usable ? 0 : 2;
+    const double times = plain_seconds / (double)set.check / (seconds / (double)set.n);
+    return report(&r, times, seconds_now() - start);
 }

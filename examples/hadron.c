@@ -23,16 +23,23 @@
 #include "sed.h"
 #include "verdict.h"
 
-enum { N_NU = 321, N_E = 161, PHOTON_COLUMNS = 6, NEUTRINO_COLUMNS = 5 };
+enum { N_NU = 321 };
+enum { N_E = 161 };
+enum { PHOTON_COLUMNS = 6 };
+enum { NEUTRINO_COLUMNS = 5 };
 
 typedef struct settings {
     bml_ssc_source e;
     bml_hadron_source p;
     bml_ssc_observer see;
     bml_hadron_observer hear;
-    double spacing, exposure;
+    double spacing;
+    double exposure;
     long seen;
-    const char *out, *ebl, *area, *data;
+    const char *out;
+    const char *ebl;
+    const char *area;
+    const char *data;
     sed_table points; /* of data */
     int cut_off;      /* gamma_max of both are those of exponential cut-offs */
     int flavours;
@@ -45,8 +52,8 @@ typedef struct telescope {
 } telescope;
 
 typedef struct outcome {
-    double photons[N_NU * PHOTON_COLUMNS];
-    double neutrinos[N_E * NEUTRINO_COLUMNS];
+    double photons[N_NU][PHOTON_COLUMNS];
+    double neutrinos[N_E][NEUTRINO_COLUMNS];
     bml_ssc_balance e;
     bml_hadron_balance p;
     bml_ssc_derived shine;
@@ -73,45 +80,63 @@ static void cut_off(settings *set) {
     set->p.gamma_max *= 10;
 }
 
-static void look(outcome *out, const settings *set, const bml_ssc_blob *blob, const bml_hadron_blob *protons) {
+/* How many of nu [N_NU] the table of the background light reaches; out->top: where it ends. */
+static int reach_of_ebl(outcome *out, const settings *set, const double *nu) {
+    const bml_ssc_ebl *ebl = set->see.ebl;
+    int reach = N_NU;
+    if (!ebl) {
+        return reach;
+    }
+    double top = ebl->log10_nu[ebl->n_nu - 1];
+    while (reach > 1 && log10(nu[reach - 1]) > top)
+        reach--;
+    out->top = reach < N_NU ? pow(10, top) : 0;
+    return reach;
+}
+
+static void look_at_photons(outcome *out, const settings *set, const bml_ssc_blob *blob) {
     static const bml_ssc_component parts[] = {BML_SSC_TOTAL, BML_SSC_SYNCHROTRON, BML_SSC_COMPTON, BML_SSC_EXTERNAL,
                                               BML_SSC_EXCHANGED};
-    static double nu[N_NU];
-    static double nuFnu[N_NU];
-    static double flux[3 * N_E];
-    static double log_E[N_E];
-    char err[ERROR_SIZE] = "";
-    for (int i = 0; i < N_NU; i++)
+    double nu[N_NU];
+    double nuFnu[N_NU];
+    for (int i = 0; i < N_NU; i++) {
         nu[i] = pow(10, 8 + 0.0625 * i);
-    int reach = N_NU; /* of the table of the background light */
-    if (set->see.ebl) {
-        double top = set->see.ebl->log10_nu[set->see.ebl->n_nu - 1];
-        while (reach > 1 && log10(nu[reach - 1]) > top)
-            reach--;
-        out->top = reach < N_NU ? pow(10, top) : 0;
+        out->photons[i][0] = nu[i];
     }
+    const int reach = reach_of_ebl(out, set, nu);
     for (int c = 0; c < PHOTON_COLUMNS - 1; c++) {
         int status = bml_ssc_sed(nuFnu, nu, reach, blob, &set->see, parts[c]);
-        if (status) snprintf(err, sizeof err, "hadron: %s", bml_ssc_strerror(status));
-        for (int i = 0; i < N_NU; i++) {
-            out->photons[i * PHOTON_COLUMNS] = nu[i];
-            out->photons[i * PHOTON_COLUMNS + 1 + c] = i < reach ? nuFnu[i] : 0;
+        if (status) {
+            fail("hadron: %s", bml_ssc_strerror(status));
         }
+        for (int i = 0; i < N_NU; i++)
+            out->photons[i][1 + c] = i < reach ? nuFnu[i] : 0;
     }
+}
+
+static void look_at_neutrinos(outcome *out, const settings *set, const bml_hadron_blob *protons) {
+    double flux[3][N_E];
+    double log_E[N_E];
     for (int i = 0; i < N_E; i++)
         log_E[i] = -1 + 0.0875 * i;
-    int status = bml_hadron_neutrinos(flux, log_E, N_E, protons, &set->hear);
-    if (status) snprintf(err, sizeof err, "hadron: %s", bml_hadron_strerror(status));
-    if (*err) fail("%s", err);
+    int status = bml_hadron_neutrinos(flux[0], log_E, N_E, protons, &set->hear);
+    if (status) {
+        fail("hadron: %s", bml_hadron_strerror(status));
+    }
     for (int i = 0; i < N_E; i++) {
-        double *row = out->neutrinos + i * NEUTRINO_COLUMNS;
+        double *row = out->neutrinos[i];
         row[0] = pow(10, log_E[i]);
         row[4] = 0;
         for (int a = 0; a < 3; a++) {
-            row[1 + a] = flux[a * N_E + i];
-            row[4] += row[1 + a];
+            row[1 + a] = flux[a][i];
+            row[4] += flux[a][i];
         }
     }
+}
+
+static void look(outcome *out, const settings *set, const bml_ssc_blob *blob, const bml_hadron_blob *protons) {
+    look_at_photons(out, set, blob);
+    look_at_neutrinos(out, set, protons);
     bml_ssc_energy(&out->e, blob);
     bml_ssc_derive(&out->shine, blob, &set->see);
     bml_hadron_energy(&out->p, protons);
@@ -120,29 +145,35 @@ static void look(outcome *out, const settings *set, const bml_ssc_blob *blob, co
 
 static void write_protons(const settings *set, const bml_hadron_blob *protons) {
     enum { N = 121 };
-    static double table[N * 6];
+    enum { LOSSES = 4 };
+    enum { COLUMNS = 2 + LOSSES };
+    static const int process[] = {BML_HADRON_PHOTOPION, BML_HADRON_PAIRS, BML_HADRON_GAS, BML_HADRON_SYNCHROTRON_LIGHT};
+    static const char header[] = "gamma,gamma2_N_sigma_T_R,photopion_per_R_c,pairs,gas,synchrotron";
+    double table[N][COLUMNS];
     char err[ERROR_SIZE];
     double log_gamma[N];
     double y[N];
-    double rate[4][N];
-    const int process[] = {BML_HADRON_PHOTOPION, BML_HADRON_PAIRS, BML_HADRON_GAS, BML_HADRON_SYNCHROTRON_LIGHT};
+    double rate[LOSSES][N];
     for (int i = 0; i < N; i++)
         log_gamma[i] = 0.1 * i;
     bml_hadron_protons(y, log_gamma, N, protons);
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < LOSSES; k++)
         bml_hadron_losses(rate[k], log_gamma, N, protons, process[k]);
     int rows = 0;
     for (int i = 0; i < N; i++) {
-        if (!(y[i] > -HUGE_VAL)) continue;
-        double *row = table + 6 * rows++;
+        if (!(y[i] > -HUGE_VAL)) {
+            continue;
+        }
+        double *row = table[rows];
         row[0] = pow(10, log_gamma[i]);
         row[1] = pow(10, y[i]);
-        for (int k = 0; k < 4; k++)
+        for (int k = 0; k < LOSSES; k++)
             row[2 + k] = rate[k][i];
+        rows++;
     }
-    if (csv_write(set->out, "protons.csv", "gamma,gamma2_N_sigma_T_R,photopion_per_R_c,pairs,gas,synchrotron", table,
-                  rows, 6, err))
+    if (csv_write(set->out, "protons.csv", header, table[0], rows, COLUMNS, err)) {
         fail("%s", err);
+    }
 }
 
 /* ==== output ====================================================================================================== */
@@ -153,58 +184,87 @@ static void draw_points(FILE *f, const sed_table *t) {
         fprintf(f, "$%s << END\n", limits ? "u" : "d");
         for (int i = 0; i < t->n; i++) {
             const bml_ssc_point *q = &t->point[i];
-            if (q->upper_limit == limits)
-                fprintf(f, "%.6g %.6g %.6g %.6g\n", q->nu, q->nuFnu, q->nuFnu * pow(10, limits ? 0 : -q->sigma_lo),
-                        q->nuFnu * pow(10, limits ? 0 : q->sigma_hi));
+            if (q->upper_limit != limits) {
+                continue;
+            }
+            double lo = q->nuFnu * pow(10, limits ? 0 : -q->sigma_lo);
+            double hi = q->nuFnu * pow(10, limits ? 0 : q->sigma_hi);
+            fprintf(f, "%.6g %.6g %.6g %.6g\n", q->nu, q->nuFnu, lo, hi);
         }
         fprintf(f, "END\n");
     }
 }
 
+/* The curves as two data blocks, photons and neutrinos, in the units of the photons. */
+static void draw_curves(FILE *f, const outcome *r) {
+    const double erg = 1.602176634e-3;      /* a GeV */
+    const double hz = 2.417989242084918e23; /* of a GeV */
+    fprintf(f, "$p << END\n");
+    for (int i = 0; i < N_NU; i++)
+        for (int c = 0; c < PHOTON_COLUMNS; c++)
+            fprintf(f, "%.6g%c", r->photons[i][c], c + 1 < PHOTON_COLUMNS ? ' ' : '\n');
+    fprintf(f, "END\n$n << END\n");
+    for (int i = 0; i < N_E; i++) {
+        const double *row = r->neutrinos[i];
+        fprintf(f, "%.6g %.6g\n", row[0] * hz, row[4] * erg);
+    }
+    fprintf(f, "END\n");
+}
+
 static void draw(const outcome *r, const settings *set) {
     static const char *const names[] = {"photons", "synchrotron of e, pairs too", "Compton", "external Compton",
                                         "of protons and {/Symbol p}^0"};
-    const double erg = 1.602176634e-3;      /* a GeV */
-    const double hz = 2.417989242084918e23; /* of a GeV */
     static out_file o;
     char err[ERROR_SIZE];
     double top = 0;
     for (int i = 0; i < N_NU; i++)
-        top = fmax(top, r->photons[i * PHOTON_COLUMNS + 1]);
-    if (plot_begin(&o, set->out, "hadron", 1200, 700, 14, err)) fail("%s", err);
+        top = fmax(top, r->photons[i][1]);
+    if (plot_begin(&o, set->out, "hadron", 1200, 700, 14, err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "set logscale xy; set format '10^{%%T}'; set grid; set key outside right top samplen 2\n");
     fprintf(o.f, "set xlabel '{/Symbol n} [Hz]'; set ylabel '{/Symbol n}F_{/Symbol n} [erg cm^{-2} s^{-1}]'\n");
-    fprintf(o.f, "set xrange [1e9:1e33]\nset yrange [%.3g:%.3g]\n$p << END\n", top * 1e-6, top * 10);
-    for (int i = 0; i < N_NU; i++)
-        for (int c = 0; c < PHOTON_COLUMNS; c++)
-            fprintf(o.f, "%.6g%c", r->photons[i * PHOTON_COLUMNS + c], c + 1 < PHOTON_COLUMNS ? ' ' : '\n');
-    fprintf(o.f, "END\n$n << END\n");
-    for (int i = 0; i < N_E; i++)
-        fprintf(o.f, "%.6g %.6g\n", r->neutrinos[i * NEUTRINO_COLUMNS] * hz,
-                r->neutrinos[i * NEUTRINO_COLUMNS + 4] * erg);
-    fprintf(o.f, "END\n");
-    if (set->points.n > 0) draw_points(o.f, &set->points);
+    fprintf(o.f, "set xrange [1e9:1e33]\nset yrange [%.3g:%.3g]\n", top * 1e-6, top * 10);
+    draw_curves(o.f, r);
+    if (set->points.n > 0) {
+        draw_points(o.f, &set->points);
+    }
     fprintf(o.f, "plot");
     for (int c = 0; c < PHOTON_COLUMNS - 1; c++) {
-        if (c == 3) continue; /* no fields from outside here */
-        fprintf(o.f, "%s $p using 1:%d with lines lw %d lc rgb '%s' title '%s'", c ? "," : "", c + 2, c ? 1 : 3,
-                plot_colours[c % 7], names[c]);
+        if (c == 3) {
+            continue; /* no fields from outside here */
+        }
+        const char *colour = plot_colours[c % 7];
+        fprintf(o.f, "%s $p using 1:%d with lines ", c ? "," : "", c + 2);
+        fprintf(o.f, "lw %d lc rgb '%s' title '%s'", c ? 1 : 3, colour, names[c]);
     }
     fprintf(o.f, ", $n using 1:2 with lines lw 3 dt 2 lc rgb '%s' title 'neutrinos, all flavours'", plot_colours[5]);
-    if (set->points.n > 0)
-        fprintf(o.f,
-                ", $d using 1:2:3:4 with yerrorbars pt 7 lc rgb 'black' title 'measured', $u using 1:2 with points pt "
-                "11 lc rgb '#888888' title 'upper limits'");
+    if (set->points.n > 0) {
+        fprintf(o.f, ", $d using 1:2:3:4 with yerrorbars pt 7 lc rgb 'black' title 'measured'");
+        fprintf(o.f, ", $u using 1:2 with points pt 11 lc rgb '#888888' title 'upper limits'");
+    }
     fprintf(o.f, "\n");
     int drawn = plot_end(&o, set->out, "hadron", err);
-    if (drawn < 0) fail("%s", err);
-    if (drawn > 0) fprintf(stderr, "hadron: no gnuplot: the picture is left as %s/hadron.gp\n", set->out);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
+    if (drawn > 0) {
+        fprintf(stderr, "hadron: no gnuplot: the picture is left as %s/hadron.gp\n", set->out);
+    }
+}
+
+/* Energy density of protons over that of the field. */
+static double protons_over_field(const outcome *r) {
+    return r->protons.U_p / fmax(r->shine.U_B, 1e-300);
 }
 
 /* What a referee would ask. */
 static void judge(verdict *v, const outcome *r, const settings *set, const telescope *t) {
-    verdict_add(v, r->status ? VERDICT_RED : VERDICT_GREEN, "converged", r->status, "%s",
-                r->status ? r->why : "Every step's photons, electrons and protons agree.");
+    if (r->status) {
+        verdict_add(v, VERDICT_RED, "converged", r->status, "%s", r->why);
+    } else {
+        verdict_add(v, VERDICT_GREEN, "converged", 0, "Every step's photons, electrons and protons agree.");
+    }
     double worst = fmax(fabs(r->e.residual), fabs(r->p.residual));
     verdict_add(v, verdict_colour(worst, 0.02, 0.1), "energy", worst,
                 "This share of the energy is missing in the books of electrons, photons and protons.");
@@ -213,19 +273,24 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
                 "Largest gamma of protons over e B R/(m_p c^2): above 1 they do not fit into the source.");
     verdict_add(v, verdict_colour(r->protons.muon_cooling, 0.1, 1), "muon_cooling", r->protons.muon_cooling,
                 "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
-    double quantum = set->e.B / 4.414e13 * 0.2 * 1836 * proton_end(set);
+    double pairs = 0.2 * 1836 * proton_end(set); /* gamma of the highest */
+    double quantum = set->e.B / 4.414e13 * pairs;
     verdict_add(v, verdict_colour(quantum, 1, 100), "quantum", quantum,
                 "gamma B/B_crit of the highest pairs: above 1 their synchrotron light is quantised, and is not here.");
-    double jet = r->protons.U_p / fmax(r->shine.U_B, 1e-300);
+    double jet = protons_over_field(r);
     verdict_add(v, verdict_colour(jet, 1e4, 1e8), "U_p/U_B", jet,
                 "Energy density of protons over that of the field: far above 1 is far from equipartition.");
-    double power = 2 * 3.14159265 * set->e.R * set->e.R * set->see.delta * set->see.delta * 2.998e10 * r->protons.U_p;
+    double wide = set->e.R * set->see.delta; /* R Gamma */
+    double power = 2 * 3.14159265 * wide * wide * 2.998e10 * r->protons.U_p;
     verdict_add(v, verdict_colour(power, 1e47, 1e50), "P_protons", power,
                 "Power of the jet in protons, two-sided, Gamma = delta [erg/s]; 1.3e47 is Eddington's for 1e9 suns.");
-    if (r->top > 0)
+    if (r->top > 0) {
         verdict_add(v, VERDICT_YELLOW, "ebl_end", r->top,
                     "The table of the background light ends here [Hz]: photons.csv has 0 above, for want of a depth.");
-    if (t->area.n == 0) return;
+    }
+    if (t->area.n == 0) {
+        return;
+    }
     if (set->seen < 0) {
         verdict_add(v, VERDICT_YELLOW, "neutrinos", t->events,
                     "Expected events; --seen would say how many there were.");
@@ -236,79 +301,141 @@ static void judge(verdict *v, const outcome *r, const settings *set, const teles
                 "Expected events; that exactly %ld are seen has the probability %.3g.", set->seen, p);
 }
 
+static void write_tables(const outcome *r, const settings *set) {
+    static const char photons[] = "nu_Hz,nuFnu_erg_cm2_s,synchrotron,compton,external,made_by_protons";
+    static const char neutrinos[] = "E_GeV,E2F_nu_e_GeV_cm2_s,E2F_nu_mu,E2F_nu_tau,E2F_all";
+    char err[ERROR_SIZE];
+    if (csv_write(set->out, "photons.csv", photons, r->photons[0], N_NU, PHOTON_COLUMNS, err)) {
+        fail("%s", err);
+    }
+    if (csv_write(set->out, "neutrinos.csv", neutrinos, r->neutrinos[0], N_E, NEUTRINO_COLUMNS, err)) {
+        fail("%s", err);
+    }
+}
+
 static int report(const outcome *r, const settings *set, const telescope *t, const option_row *options,
                   double seconds) {
     char err[ERROR_SIZE];
     static verdict v;
     judge(&v, r, set, t);
-    if (csv_write(set->out, "photons.csv", "nu_Hz,nuFnu_erg_cm2_s,synchrotron,compton,external,made_by_protons",
-                  r->photons, N_NU, PHOTON_COLUMNS, err) ||
-        csv_write(set->out, "neutrinos.csv", "E_GeV,E2F_nu_e_GeV_cm2_s,E2F_nu_mu,E2F_nu_tau,E2F_all", r->neutrinos, N_E,
-                  NEUTRINO_COLUMNS, err) ||
-        verdict_write(&v, set->out, err))
+    write_tables(r, set);
+    if (verdict_write(&v, set->out, err)) {
         fail("%s", err);
+    }
     draw(r, set);
-    printf("protons      U_p %.3g erg/cm3, U_p/U_B %.3g; of their power %.3g goes into photons, pairs, neutrinos\n",
-           r->protons.U_p, r->protons.U_p / fmax(r->shine.U_B, 1e-300), r->protons.efficiency);
-    printf("in the blob  photons %.3g, pairs %.3g, neutrinos %.3g erg/s\n", r->protons.L_photons, r->protons.L_pairs,
-           r->protons.L_neutrinos);
-    if (t->area.n > 0) printf("neutrinos    %.4g muon-neutrino events expected in %.3g s\n", t->events, set->exposure);
+    const bml_hadron_derived *q = &r->protons;
+    printf("protons      U_p %.3g erg/cm3, U_p/U_B %.3g; ", q->U_p, protons_over_field(r));
+    printf("of their power %.3g goes into photons, pairs, neutrinos\n", q->efficiency);
+    printf("in the blob  photons %.3g, pairs %.3g, neutrinos %.3g erg/s\n", q->L_photons, q->L_pairs, q->L_neutrinos);
+    if (t->area.n > 0) {
+        printf("neutrinos    %.4g muon-neutrino events expected in %.3g s\n", t->events, set->exposure);
+    }
     verdict_print(stdout, &v);
-    run_entry results[] = {{"U_p", r->protons.U_p, NULL},
-                           {"efficiency", r->protons.efficiency, NULL},
-                           {"L_photons", r->protons.L_photons, NULL},
-                           {"L_pairs", r->protons.L_pairs, NULL},
-                           {"L_neutrinos", r->protons.L_neutrinos, NULL},
+    run_entry results[] = {{"U_p", q->U_p, NULL},
+                           {"efficiency", q->efficiency, NULL},
+                           {"L_photons", q->L_photons, NULL},
+                           {"L_pairs", q->L_pairs, NULL},
+                           {"L_neutrinos", q->L_neutrinos, NULL},
                            {"events", t->events, NULL},
                            {NULL, 0, NULL}};
-    run_info info = {.program = "hadron", .options = options, .results = results, .more = verdict_json, .more_of = &v};
-    info.seconds = seconds;
-    if (run_write(set->out, &info, err)) fail("%s", err);
+    run_info info = {.program = "hadron", .seconds = seconds};
+    info.options = options;
+    info.results = results;
+    info.more = verdict_json;
+    info.more_of = &v;
+    if (run_write(set->out, &info, err)) {
+        fail("%s", err);
+    }
     return verdict_status(&v);
 }
 
-static int run(settings *set, const option_row *options) {
+/* The files that the options name. */
+static void read_files(settings *set, telescope *t, ebl_table *ebl) {
+    const sed_options how = {.redshift = set->see.redshift};
     char err[ERROR_SIZE];
+    char path[PATH_SIZE];
+    if (set->area && hadron_area_read(&t->area, set->area, err)) {
+        fail("%s", err);
+    }
+    if (set->data && sed_read(&set->points, set->data, &how, err)) {
+        fail("%s", err);
+    }
+    if (!set->ebl || strcmp(set->ebl, "none") == 0) {
+        return;
+    }
+    if (ebl_find(path, sizeof path, set->ebl, err) || ebl_read(ebl, path, err)) {
+        fail("%s", err);
+    }
+    set->see.ebl = &ebl->tau;
+}
+
+/* The two solvers, for one source. */
+typedef struct solvers {
+    bml_ssc *tables;
+    bml_ssc_blob *blob;
+    bml_hadron *kernels;
+    bml_hadron_blob *protons;
+} solvers;
+
+static void solvers_open(solvers *o, double spacing) {
+    const bml_ssc_config ssc = {.spacing = spacing};
+    const bml_hadron_config hadron = {spacing};
     char why[BML_SSC_MESSAGE];
+    if (bml_ssc_create(&o->tables, &ssc, why) || bml_ssc_blob_create(&o->blob, o->tables, why)) {
+        fail("hadron: %s", why);
+    }
+    if (bml_hadron_create(&o->kernels, &hadron, why) || bml_hadron_blob_create(&o->protons, o->kernels, why)) {
+        fail("hadron: %s", why);
+    }
+}
+
+static void solvers_close(solvers *o) {
+    bml_hadron_blob_free(o->protons);
+    bml_hadron_free(o->kernels);
+    bml_ssc_blob_free(o->blob);
+    bml_ssc_free(o->tables);
+}
+
+/* A run that has not converged has a result all the same. */
+static void solve(outcome *r, const solvers *o, settings *set) {
+    const char *reason;
+    r->status = hadron_ssc_solve(o->blob, o->protons, &set->e, &set->p, set->spacing, &reason);
+    snprintf(r->why, sizeof r->why, "%s", reason);
+    const char *whose = reason == bml_hadron_message(o->protons) ? "protons: " : "";
+    if (r->status && r->status != BML_SSC_NOT_CONVERGED) {
+        fail("hadron: %s%s", whose, reason);
+    }
+}
+
+static void expect_events(telescope *t, const settings *set, const bml_hadron_blob *protons) {
+    if (t->area.n == 0) {
+        return;
+    }
+    const bml_hadron_area area = {t->area.log10_GeV, t->area.cm2, t->area.n};
+    int status = bml_hadron_events(&t->events, &area, set->exposure, protons, &set->hear);
+    if (status) {
+        fail("hadron: %s", bml_hadron_strerror(status));
+    }
+}
+
+static int run(settings *set, const option_row *options) {
     static outcome r;
     static telescope t;
     static ebl_table ebl;
-    char path[PATH_SIZE];
+    char err[ERROR_SIZE];
+    solvers o = {NULL};
     double start = seconds_now();
-    const sed_options how = {.redshift = set->see.redshift};
-    if (set->area && hadron_area_read(&t.area, set->area, err)) fail("%s", err);
-    if (set->data && sed_read(&set->points, set->data, &how, err)) fail("%s", err);
-    if (set->ebl && strcmp(set->ebl, "none") != 0) {
-        if (ebl_find(path, sizeof path, set->ebl, err) || ebl_read(&ebl, path, err)) fail("%s", err);
-        set->see.ebl = &ebl.tau;
+    read_files(set, &t, &ebl);
+    solvers_open(&o, set->spacing);
+    solve(&r, &o, set);
+    if (out_folder(set->out, err)) {
+        fail("%s", err);
     }
-    bml_ssc_config ssc = {.spacing = set->spacing};
-    bml_hadron_config hadron = {set->spacing};
-    bml_ssc *tables = NULL;
-    bml_ssc_blob *blob = NULL;
-    bml_hadron *kernels = NULL;
-    bml_hadron_blob *protons = NULL;
-    if (bml_ssc_create(&tables, &ssc, why) || bml_ssc_blob_create(&blob, tables, why)) fail("hadron: %s", why);
-    if (bml_hadron_create(&kernels, &hadron, why) || bml_hadron_blob_create(&protons, kernels, why))
-        fail("hadron: %s", why);
-    const char *reason;
-    r.status = hadron_ssc_solve(blob, protons, &set->e, &set->p, set->spacing, &reason);
-    snprintf(r.why, sizeof r.why, "%s", reason);
-    const char *whose = reason == bml_hadron_message(protons) ? "protons: " : "";
-    if (r.status && r.status != BML_SSC_NOT_CONVERGED) fail("hadron: %s%s", whose, reason);
-    if (out_folder(set->out, err)) fail("%s", err);
-    look(&r, set, blob, protons);
-    if (t.area.n > 0) {
-        bml_hadron_area area = {t.area.log10_GeV, t.area.cm2, t.area.n};
-        int status = bml_hadron_events(&t.events, &area, set->exposure, protons, &set->hear);
-        if (status) fail("hadron: %s", bml_hadron_strerror(status));
-    }
-    write_protons(set, protons);
+    look(&r, set, o.blob, o.protons);
+    expect_events(&t, set, o.protons);
+    write_protons(set, o.protons);
     int status = report(&r, set, &t, options, seconds_now() - start);
-    bml_hadron_blob_free(protons);
-    bml_hadron_free(kernels);
-    bml_ssc_blob_free(blob);
-    bml_ssc_free(tables);
+    solvers_close(&o);
     ebl_free(&ebl);
     sed_free(&set->points);
     return status;
@@ -363,14 +490,26 @@ static const option_row options[] = {
 int main(int argc, char **argv) {
     int first = options_parse(argc, argv, options, "hadron --R CM --B G --L-e ... --out DIR [options]",
                               "Photons and neutrinos of a source with electrons and protons.");
-    if (first < argc) fail("%.300s: no argument is expected beside the options", argv[first]);
-    if (!set.out) fail("hadron: --out is missing");
-    if (!(set.see.redshift > 0) || !(set.see.delta > 0)) fail("hadron: --redshift and --delta are required");
-    if (set.area && !(set.exposure > 0)) fail("hadron: --area needs --exposure");
-    if (set.seen >= 0 && !set.area) fail("hadron: --seen needs --area");
+    if (first < argc) {
+        fail("%.300s: no argument is expected beside the options", argv[first]);
+    }
+    if (!set.out) {
+        fail("hadron: --out is missing");
+    }
+    if (!(set.see.redshift > 0) || !(set.see.delta > 0)) {
+        fail("hadron: --redshift and --delta are required");
+    }
+    if (set.area && !(set.exposure > 0)) {
+        fail("hadron: --area needs --exposure");
+    }
+    if (set.seen >= 0 && !set.area) {
+        fail("hadron: --seen needs --area");
+    }
     set.hear.redshift = set.see.redshift;
     set.hear.delta = set.see.delta;
     set.hear.flavours = set.flavours;
-    if (set.cut_off) cut_off(&set);
+    if (set.cut_off) {
+        cut_off(&set);
+    }
     return run(&set, options);
 }

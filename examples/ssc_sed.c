@@ -42,10 +42,11 @@ static int check_logarithms(const double *row, const text_file *t, char *err) {
                                         "log10 compactness"};
     static const double most[] = {22, 6, 10, 10, 3};
     for (int i = 0; i < N_PAR - 1; i++)
-        if (fabs(row[i]) > 30)
+        if (fabs(row[i]) > 30) {
             return error_at(err, t->name, t->line,
                             "column %d: %g is no %s (at most %g): a plain value where its logarithm belongs", i + 1,
                             row[i], names[i], most[i]);
+        }
     return 0;
 }
 
@@ -53,14 +54,17 @@ static int check_logarithms(const double *row, const text_file *t, char *err) {
 static int read_row(double *row, const text_file *t, char *text, char *err) {
     char *field[N_PAR + N_X + 1];
     int n = split(field, N_PAR + N_X + 1, text, ',');
-    if (n != N_PAR && n != N_PAR + N_X)
+    if (n != N_PAR && n != N_PAR + N_X) {
         return error_at(err, t->name, t->line,
                         "%d columns, expected %d: log10 R, log10 B, log10 gamma_min, "
                         "log10 gamma_max, log10 compactness, p",
                         n, N_PAR);
+    }
     for (int i = 0; i < N_PAR; i++) {
         const char *wrong = read_real(&row[i], field[i]);
-        if (wrong) return error_at(err, t->name, t->line, "column %d: '%.40s' %s", i + 1, field[i], wrong);
+        if (wrong) {
+            return error_at(err, t->name, t->line, "column %d: '%.40s' %s", i + 1, field[i], wrong);
+        }
     }
     return check_logarithms(row, t, err);
 }
@@ -74,14 +78,21 @@ static void solve_row(chunk *c, int i, bml_ssc_blob *blob, const settings *set) 
         snprintf(c->why[i], sizeof c->why[i], "%s", bml_ssc_message(blob));
         return;
     }
-    if (set->observed)
+    if (set->observed) {
         c->status[i] = bml_ssc_sed(y, set->nu, set->known, blob, &set->observer, BML_SSC_TOTAL);
-    else
+    } else {
         c->status[i] = bml_ssc_spectrum(y, set->at, N_X, blob, BML_SSC_TOTAL);
-    if (c->status[i]) snprintf(c->why[i], sizeof c->why[i], "%s", bml_ssc_strerror(c->status[i]));
+    }
+    if (c->status[i]) {
+        snprintf(c->why[i], sizeof c->why[i], "%s", bml_ssc_strerror(c->status[i]));
+    }
     for (int k = 0; k < N_X; k++) {
-        if (set->observed) y[k] = k < set->known ? log10(y[k]) : set->floor_y;
-        if (!(y[k] > set->floor_y)) y[k] = set->floor_y;
+        if (set->observed) {
+            y[k] = k < set->known ? log10(y[k]) : set->floor_y;
+        }
+        if (!(y[k] > set->floor_y)) {
+            y[k] = set->floor_y;
+        }
     }
 }
 
@@ -102,7 +113,9 @@ static int write_rows(const chunk *c, const char *name, picture *pic) {
             bad++;
             continue;
         }
-        if (pic->n < DRAWN) memcpy(pic->y[pic->n++], c->y[i], sizeof c->y[i]);
+        if (pic->n < DRAWN) {
+            memcpy(pic->y[pic->n++], c->y[i], sizeof c->y[i]);
+        }
         for (int k = 0; k < N_PAR; k++)
             printf("%.10g,", c->row[i][k]);
         for (int k = 0; k < N_X; k++)
@@ -126,11 +139,15 @@ static void draw(const picture *pic, const settings *set, const char *name) {
     const char *base = slash ? slash + 1 : name;
     out_file o;
     double top = set->floor_y;
-    if (slash) snprintf(dir, sizeof dir, "%.*s", (int)(slash - name), name);
+    if (slash) {
+        snprintf(dir, sizeof dir, "%.*s", (int)(slash - name), name);
+    }
     for (int i = 0; i < pic->n; i++)
         for (int k = 0; k < N_X; k++)
             top = fmax(top, pic->y[i][k]);
-    if (plot_begin(&o, dir, base, 1000, 700, 14, err)) fail("%s", err);
+    if (plot_begin(&o, dir, base, 1000, 700, 14, err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "set xlabel '%s'\nset ylabel '%s'\n",
             set->observed ? "log_{10} {/Symbol n} [Hz]" : "log_{10} h{/Symbol n}/(m_e c^2)",
             set->observed ? "log_{10} {/Symbol n}F_{/Symbol n} [erg cm^{-2} s^{-1}]" : "log_{10} x^2 n");
@@ -146,8 +163,12 @@ static void draw(const picture *pic, const settings *set, const char *name) {
         fprintf(o.f, "%s $sed using 1:%d with lines lw 2 lc rgb '%s'", i ? "," : "", i + 2, plot_colours[i % 7]);
     fprintf(o.f, "\n");
     int drawn = plot_end(&o, dir, base, err);
-    if (drawn < 0) fail("%s", err);
-    if (drawn > 0) fprintf(stderr, "ssc_sed: no gnuplot: the picture is left as %s.gp\n", name);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
+    if (drawn > 0) {
+        fprintf(stderr, "ssc_sed: no gnuplot: the picture is left as %s.gp\n", name);
+    }
 }
 
 /* What the options say of the observer; complains and ends when something is missing. */
@@ -160,15 +181,26 @@ static void observe(settings *set, ebl_table *ebl, double redshift, double delta
     }
     set->known = N_X;
     set->floor_y = set->observed ? -60 : -30;
-    if (!set->observed && (redshift > 0 || delta > 0 || ebl_name))
+    if (!set->observed && (redshift > 0 || delta > 0 || ebl_name)) {
         fail("ssc_sed: --redshift, --delta and --ebl go with --units nuFnu");
-    if (!set->observed) return;
-    if (!(redshift > 0) || !(delta > 0)) fail("ssc_sed: --units nuFnu needs --redshift and --delta");
+    }
+    if (!set->observed) {
+        return;
+    }
+    if (!(redshift > 0) || !(delta > 0)) {
+        fail("ssc_sed: --units nuFnu needs --redshift and --delta");
+    }
     set->observer.redshift = redshift;
     set->observer.delta = delta;
-    if (!ebl_name || !strcmp(ebl_name, "none")) return;
-    if (ebl_find(path, sizeof path, ebl_name, err)) fail("%s", err);
-    if (ebl_read(ebl, path, err)) fail("%s", err);
+    if (!ebl_name || !strcmp(ebl_name, "none")) {
+        return;
+    }
+    if (ebl_find(path, sizeof path, ebl_name, err)) {
+        fail("%s", err);
+    }
+    if (ebl_read(ebl, path, err)) {
+        fail("%s", err);
+    }
     set->observer.ebl = &ebl->tau;
     double last = ebl->tau.log10_nu[ebl->tau.n_nu - 1];
     while (set->known > 0 && set->at[set->known - 1] > last)
@@ -181,82 +213,95 @@ static int run(text_file *in, bml_ssc_blob **blobs, const settings *set, int hea
     int bad = 0;
     int started = 0;
     chunk *c = calloc(1, sizeof *c);
-    if (!c) fail("ssc_sed: out of memory");
+    if (!c) {
+        fail("ssc_sed: out of memory");
+    }
     char *text;
     do {
         text = text_line(in);
         if (text && *trim(text) && *trim(text) != '#') {
             text = trim(text);
-            if (in->line == 1 && !strncmp(text, "log10_R", 7)) continue; /* column names */
+            if (in->line == 1 && !strncmp(text, "log10_R", 7)) {
+                continue; /* column names */
+            }
             started = 1;
             if (read_row(c->row[c->n], in, text, err)) {
                 fprintf(stderr, "%s\n", err);
                 bad++;
-            } else
+            } else {
                 c->line[c->n++] = in->line;
+            }
         }
         if (c->n == CHUNK || (!text && c->n)) {
-            if (header) write_header(set);
+            if (header) {
+                write_header(set);
+            }
             header = 0;
             solve(c, blobs, set);
             bad += write_rows(c, in->name, pic);
             c->n = 0;
         }
     } while (text);
-    if (!started) fail("%s: no rows", in->name);
+    if (!started) {
+        fail("%s: no rows", in->name);
+    }
     free(c);
     return bad;
 }
 
+/* What the options say. */
+typedef struct asked {
+    int grid;
+    int ssa;
+    int gg;
+    int sphere;
+    int header;
+    long threads;
+    double t_end;
+    double spacing;
+    double redshift;
+    double delta;
+    const char *ebl;
+    const char *picture;
+} asked;
+
+static asked ask = {.header = 1, .t_end = 5, .spacing = 0.1};
+static settings set;
+
+static const option_row options[] = {
+    {.name = "grid", .choice = &ask.grid, .value = "converged|athena", .help = "energy grid"},
+    {.name = "spacing",
+     .real = &ask.spacing,
+     .min = 0.01,
+     .max = 0.25,
+     .value = "DEX",
+     .help = "spacing of the converged grid"},
+    {.name = "t",
+     .real = &ask.t_end,
+     .min = 0.01,
+     .max = 1e5,
+     .value = "T",
+     .help = "time since injection began [R/c]"},
+    {.name = "ssa", .flag = &ask.ssa, .help = "synchrotron self-absorption"},
+    {.name = "gg", .flag = &ask.gg, .help = "photon-photon absorption and pair injection"},
+    {.name = "escape",
+     .choice = &ask.sphere,
+     .value = "rate|sphere",
+     .help = "photons leave at c/R, or by the mean path of a sphere (agnpy, JetSeT): 0.125 dex in SSC"},
+    {.name = "units", .choice = &set.observed, .value = "x2n|nuFnu", .help = "in the blob, or at the observer"},
+    {.name = "redshift", .real = &ask.redshift, .min = 0, .max = 100, .value = "Z", .help = "for nuFnu"},
+    {.name = "delta", .real = &ask.delta, .min = 0, .max = 1e4, .value = "D", .help = "Doppler factor, for nuFnu"},
+    {.name = "ebl",
+     .text = &ask.ebl,
+     .value = "none|NAME|FILE",
+     .help = "background light (dominguez2011, saldana2021), for nuFnu; none: no absorption"},
+    {.name = "picture", .text = &ask.picture, .value = "NAME", .help = "draw the first 20 rows: NAME.gp, NAME.png"},
+    {.name = "threads", .integer = &ask.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+    {.name = "header", .flag = &ask.header, .help = "line of column names first"},
+    {0}};
+
 int main(int argc, char **argv) {
-    int grid = 0;
-    int ssa = 0;
-    int gg = 0;
-    int sphere = 0;
-    int header = 1;
-    long threads = 0;
-    double t_end = 5;
-    double spacing = 0.1;
-    double redshift = 0;
-    double delta = 0;
-    const char *ebl_name = NULL;
-    const char *picture_name = NULL;
-    static settings set;
     static picture pic;
-    const option_row options[] = {
-        {.name = "grid", .choice = &grid, .value = "converged|athena", .help = "energy grid"},
-        {.name = "spacing",
-         .real = &spacing,
-         .min = 0.01,
-         .max = 0.25,
-         .value = "DEX",
-         .help = "spacing of the converged grid"},
-        {.name = "t",
-         .real = &t_end,
-         .min = 0.01,
-         .max = 1e5,
-         .value = "T",
-         .help = "time since injection began [R/c]"},
-        {.name = "ssa", .flag = &ssa, .help = "synchrotron self-absorption"},
-        {.name = "gg", .flag = &gg, .help = "photon-photon absorption and pair injection"},
-        {.name = "escape",
-         .choice = &sphere,
-         .value = "rate|sphere",
-         .help = "photons leave at c/R, or by the mean path of a sphere (agnpy, JetSeT): 0.125 dex in SSC"},
-        {.name = "units", .choice = &set.observed, .value = "x2n|nuFnu", .help = "in the blob, or at the observer"},
-        {.name = "redshift", .real = &redshift, .min = 0, .max = 100, .value = "Z", .help = "for nuFnu"},
-        {.name = "delta", .real = &delta, .min = 0, .max = 1e4, .value = "D", .help = "Doppler factor, for nuFnu"},
-        {.name = "ebl",
-         .text = &ebl_name,
-         .value = "none|NAME|FILE",
-         .help = "background light (dominguez2011, saldana2021), for nuFnu; none: no absorption"},
-        {.name = "picture",
-         .text = &picture_name,
-         .value = "NAME",
-         .help = "draw the first 20 rows: NAME.gp, NAME.png"},
-        {.name = "threads", .integer = &threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
-        {.name = "header", .flag = &header, .help = "line of column names first"},
-        {0}};
     char err[ERROR_SIZE];
     char why[BML_SSC_MESSAGE];
     bml_ssc_config config = {0};
@@ -267,28 +312,41 @@ int main(int argc, char **argv) {
         "log10 gamma_min, log10 gamma_max, log10 compactness, p. Output: the same row and 500 values of\n"
         "log10(x^2 n) at log10 x = -15 ... 10, x = h nu/(m_e c^2), floor -30; or, with --units nuFnu, of\n"
         "log10 nuFnu [erg cm^-2 s^-1] at log10 nu = 8 ... 28 [Hz], floor -60.");
-    if (argc - first > 1) fail("ssc_sed: one input file at most, see --help");
-    observe(&set, &ebl, redshift, delta, ebl_name);
+    if (argc - first > 1) {
+        fail("ssc_sed: one input file at most, see --help");
+    }
+    observe(&set, &ebl, ask.redshift, ask.delta, ask.ebl);
     text_file in;
-    if (text_open(&in, first < argc ? argv[first] : "-", err)) fail("%s", err);
-
-    config.grid = grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
-    config.spacing = grid ? 0 : spacing;
-    set.model.t_end = t_end;
-    set.model.self_absorption = ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
-    set.model.pair_production = gg;
-    set.model.photon_escape = sphere ? BML_SSC_SPHERE : BML_SSC_RATE;
-    set.threads = threads_or_all(threads);
+    if (text_open(&in, first < argc ? argv[first] : "-", err)) {
+        fail("%s", err);
+    }
+    config.grid = ask.grid ? BML_SSC_ATHENA : BML_SSC_CONVERGED;
+    config.spacing = ask.grid ? 0 : ask.spacing;
+    set.model.t_end = ask.t_end;
+    set.model.self_absorption = ask.ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
+    set.model.pair_production = ask.gg;
+    set.model.photon_escape = ask.sphere ? BML_SSC_SPHERE : BML_SSC_RATE;
+    set.threads = threads_or_all(ask.threads);
     bml_ssc_blob **blobs;
     blobs = calloc((size_t)set.threads, sizeof *blobs);
     bml_ssc *tables;
-    if (!blobs) fail("ssc_sed: out of memory");
-    if (bml_ssc_create(&tables, &config, why)) fail("ssc_sed: %s", why);
+    if (!blobs) {
+        fail("ssc_sed: out of memory");
+    }
+    if (bml_ssc_create(&tables, &config, why)) {
+        fail("ssc_sed: %s", why);
+    }
     for (int i = 0; i < set.threads; i++)
-        if (bml_ssc_blob_create(&blobs[i], tables, why)) fail("ssc_sed: %s", why);
-    int bad = run(&in, blobs, &set, header, &pic);
-    if (fflush(stdout) || ferror(stdout)) fail("ssc_sed: cannot write: %s", strerror(errno));
-    if (picture_name && pic.n) draw(&pic, &set, picture_name);
+        if (bml_ssc_blob_create(&blobs[i], tables, why)) {
+            fail("ssc_sed: %s", why);
+        }
+    int bad = run(&in, blobs, &set, ask.header, &pic);
+    if (fflush(stdout) || ferror(stdout)) {
+        fail("ssc_sed: cannot write: %s", strerror(errno));
+    }
+    if (ask.picture && pic.n) {
+        draw(&pic, &set, ask.picture);
+    }
     for (int i = 0; i < set.threads; i++)
         bml_ssc_blob_free(blobs[i]);
     bml_ssc_free(tables);

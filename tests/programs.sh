@@ -137,6 +137,7 @@ for value in highest:1 lowest:0 mean:0.5; do
     ends "classify_blazar, ${value%:*} flux" 2 $blazar "$scratch/seds.csv" --nets radio --value ${value%:*}
     check "classify_blazar: AUC of the ${value%:*} is ${value#*:}" \
         awk -F, -v want=${value#*:} '$1 == "radio" {found = 1; bad = $2 != want} END {exit bad || !found}' "$scratch/blazar/evaluation.csv"
+    test $value = mean:0.5 || check "whose order without exception has no error" grep -q ' auc .*without exception' "$scratch/blazar/verdict.txt"
 done
 ends "classify_blazar, forest and networks" 2 $blazar "$scratch/seds.csv" --nets forest,small,points,published --bins 64 --epochs 2
 check "classify_blazar: the flux of a bin decides for the forest" \
@@ -346,6 +347,15 @@ if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --f
     check "says so" grep -q 'NOT CONVERGED: the wanted 1000 effective samples were not reached in 100 steps' "$scratch/xray/sample/verdict.txt"
     cp $xray/corpus/*.gz "$scratch/xray/" && chmod u+w "$scratch"/xray/*.gz && gunzip -f "$scratch"/xray/*.gz
     xfit=(build/fit_xray fit --starts 2 --simulations 0 --quiet --out "$scratch/xray/fit")
+    two=("${xfit[@]}" $spectrum --model powerlaw --e-min 1 --e-max 1.09)
+    ends "fit_xray: one bin, two parameters" 2 "${two[@]}"
+    check "cannot test them" grep -q 'yellow .*1 bins cannot test a model of 2 free' "$scratch/xray/fit/verdict.txt"
+    ends "fit_xray: one simulation" 0 "${two[@]}" --e-max 2 --simulations 1
+    check "has no scatter" grep -q 'yellow .*no scatter is known' "$scratch/xray/fit/verdict.txt"
+    build/fit_xray fakeit "$scratch/none.pha" --model powerlaw --fix PhoIndex=2 --fix norm=1e-20 --exposure 1 \
+        --rmf $xray/nicer_4u1820/nicer_effective.rmf --arf $xray/nicer_4u1820/nicer.arf >"$scratch/log"
+    ends "fit_xray: not a single count" 2 "${xfit[@]}" "$scratch/none.pha" --model powerlaw --fix PhoIndex=2 --e-min 1 --e-max 5
+    check "neither" grep -q 'yellow .*no scatter is known' "$scratch/xray/fit/verdict.txt"
     sis=("$scratch/xray/sis0.pha" --rmf "$scratch/xray/sis0.rmf" --arf "$scratch/xray/sis0.arf" --e-min 0.6 --e-max 9)
     ends "fit_xray: a background is used" 0 "${xfit[@]}" "$scratch/xray/179.pi" --model 'TBabs*po' --e-min 0.5 --e-max 8
     check "and gives the index 1.443" awk -F, '$1 == "powerlaw.PhoIndex" {exit !($3 > 1.442 && $3 < 1.444)}' "$scratch/xray/fit/parameters.csv"
@@ -371,6 +381,7 @@ else
     echo "skip  no X-ray data, or no cfitsio, here"
     skipped=$((skipped + 1))
 fi
+check "compton_sample: the mean of one photon has no error" bash -c "build/compton_sample --gamma 100 --eps 1e-3 --n 1 --out '$scratch/one.npy' | grep '^mean energy' | grep -vq '+-'"
 refuses "compton_sample: gamma below 1" 'gamma' build/compton_sample --gamma 0.5 --eps 1e-3 --out "$scratch/no.npy"
 refuses "ssc_sed: missing file" 'nowhere.csv: No such file' build/ssc_sed "$scratch/nowhere.csv"
 refuses "ssc_sed: two files" 'one input file' build/ssc_sed "$scratch/row.csv" "$scratch/row.csv"
@@ -703,11 +714,13 @@ by_net=(build/fit_sed examples/data/3hsp_j095507.csv --redshift 0.557 --protons 
 ends "fit_sed --protons --model" 2 "${by_net[@]}"
 check "fit_sed --protons --model: the solver weighs the points" grep -q '^weighed again by the solver, [1-9][0-9]* calls' "$scratch/stdout"
 check "fit_sed --protons: neutrinos of the best model and of the posterior, in order" awk -F, 'NR > 1 {n++; for (i = 4; i <= 7; i++) bad += $i < $(i - 1)} END {exit bad || n != 100}' "$scratch/by_net/neutrinos.csv"
+check "fit_sed --protons: what the likelihood is without them" grep -q 'protons_needed .* ln likelihood changes by [-+]' "$scratch/by_net/verdict.txt"
 if [ -n "$BML_CHECK_LONG" ]; then
     ends "train_surrogate --protons --against" 0 "${train[@]}" --against "$scratch/protons/model.safetensors" --out "$scratch/protons2"
     # The same seed draws, splits and trains the same: the model that was read measures as the one that was made, but for its time.
     check "train_surrogate --protons: a model read again is the same" awk '/^(mlp|\/)/ {$1 = $NF = ""; n++; if (n % 2) was = $0; else bad += $0 != was} END {exit bad || n != 4}' "$scratch/stdout"
     ends "fit_sed --compare with an evidence of another model" 2 "${by_net[@]}" --out "$scratch/by_net2" --fix log_l_p=-8 --fix log_gamma_p_max=4 --compare "$scratch/by_net"
+    check "fit_sed --protons: at 1e-8 they change nothing that is seen" awk '$2 == "protons_needed" {n++; bad += $3 > 1e-4 || $3 < -1e-4} END {exit bad || n != 1}' "$scratch/by_net2/verdict.txt"
     check "fit_sed --compare: the Bayes factor is the difference, and the verdict has it" awk -v a="$(awk -F'[:,]' '/"ln_z"/ {print $2}' "$scratch/by_net/run.json")" -v b="$(awk -F'[:,]' '/"ln_z"/ {print $2}' "$scratch/by_net2/run.json")" '
         /^ln Bayes/ {d = $(NF - 2) - (b - a); n += d < 0.011 && d > -0.011} / ln_bayes / {n++} END {exit n != 2}' "$scratch/stdout"
 fi
@@ -718,6 +731,7 @@ refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "$
 refuses "train_surrogate --protons: a net without protons" 'is no network of train_surrogate --protons' "${train[@]}" --against examples/models/ssc.safetensors --out "$scratch/protons2"
 refuses "train_surrogate --range" 'log_l_e=-9:-1: leaves the usual range' "${train[@]}" --range log_l_e=-9:-1 --out "$scratch/protons2"
 refuses "train_surrogate --range: no such name" 'log_le=-3:-1: names no parameter' "${train[@]}" --range log_le=-3:-1 --out "$scratch/protons2"
+refuses "train_surrogate: five spectra" '5 spectra are too few' build/train_surrogate --n 5 --quiet --out "$scratch/protons2"
 refuses "train_surrogate --protons --net ann" '--protons goes with' "${train[@]}" --net ann --out "$scratch/protons2"
 refuses "train_surrogate: tables for the mlp" 'learns the solver' build/train_surrogate --data "$scratch/rows.csv.gz" --out "$scratch/ann"
 refuses "train_surrogate: a table that is none" 'columns, expected 506' build/train_surrogate --net ann --data examples/data/3hsp_j095507.csv --out "$scratch/ann"
@@ -870,6 +884,9 @@ check "and no temporary file is left there" bash -c "! ls -A $scratch/busy | gre
 printf '%s,upper_limit\n1e15,1e-40,,1\n1e17,1e-12,,1\n' $head >"$scratch/sed.csv"
 short "$scratch/again" --moves stretch
 check "fit_sed: an upper limit far below every model ends in order" bash -c '"$@"; case $? in 1 | 2) ;; *) exit 1 ;; esac' - timeout $limit "${command[@]}"
+printf '%s,upper_limit\n1e15,1e-11,,1\n1e17,1e-12,,1\n' $head >"$scratch/sed.csv"
+ends "fit_sed: limits alone" 2 "${command[@]}"
+check "have no residuals to judge" awk '/nan|scatter_over|predictive/ {bad = 1} END {exit bad || NR < 5}' "$scratch/again/verdict.txt"
 
 # ==== --device cuda: without the library; with it, without a card =====================================================
 refuses "compton_sample --device cuda" 'built without the GPU library: make cuda' build/compton_sample --gamma 1e4 --eps 1e-9 --device cuda --out "$scratch/no.npy"

@@ -1463,57 +1463,97 @@ static void peak_of(double *peak, double *whole, const bml_hadron_blob *b, doubl
     }
 }
 
+/* The source of a line of their table of parameters; 0: one without protons, or near a disc. */
+static int published_source(pair *c, const char *line) {
+    double L_p = field_of(line, 26);
+    if (!(L_p > 0) || field_of(line, 21) > 0) return 0;
+    c->e.compactness = 0;
+    c->e.t_end = 10;
+    c->e.injection = BML_SSC_CUTOFF;
+    c->e.R = field_of(line, 18);
+    c->e.B = field_of(line, 19);
+    c->e.L_e = field_of(line, 22);
+    c->e.gamma_break = field_of(line, 23);
+    c->e.gamma_max = 10 * c->e.gamma_break;
+    c->e.gamma_min = field_of(line, 24);
+    c->e.p = field_of(line, 25);
+    c->p.injection = BML_HADRON_CUTOFF;
+    c->p.gamma_min = 100;
+    c->p.p = 1;
+    c->p.R = c->e.R;
+    c->p.B = c->e.B;
+    c->p.L_p = L_p;
+    c->p.gamma_break = field_of(line, 29);
+    c->p.gamma_max = 10 * c->p.gamma_break;
+    return 1;
+}
+
 /* Neutrinos of eight BL Lacs as AM3 has them, whose pions are SOPHIA's (Rodrigues et al. 2024, arXiv:2307.13024): the
    sources without fields from outside. Particles are cut off exponentially, which the table does not say: the spectra
    that the authors keep beside it reach beyond 0.5 E_p,max, and the example after that paper in AM3's documentation has
    it so; with sharp ends fluxes are 0.03 to 0.41 of theirs, and peaks at half of their energy. The peak: the grids are
    0.05 dex here and 0.043 there; KA08 are SOPHIA's spectra within 10 %, which moves the maximum of a bump E^2 dN/dE ~ 1 -
-   0.5 (ln E/E_0)^2 by (2 x 0.1)^(1/2) in ln E at most, 0.19 dex. Fluxes go as two densities, targets and protons. That
-   example has R/c for their stay and 4 pi/3 R^2 c u for the light, as we have; yet synchrotron light of electrons of 1H
-   1914-194, which hardly cool, is 2.0 times ours there, that of its protons 2.3: not explained. Such a factor in both
-   densities is a quarter; above, KA08 and redshifts of two digits (10 % each way at 0.05, twice that in fluxes) leave
-   1.35. */
+   0.5 (ln E/E_0)^2 by (2 x 0.1)^(1/2) in ln E at most, 0.19 dex.
+
+   Fluxes go as two densities, targets and protons, and theirs are not of our conventions, as their light shows
+   (model_results/NAME/NAME_photons.csv of the same authors, the synchrotron and Compton light of primary electrons).
+   Over our light, with stays of R/c and fluxes by the volume over R/c:
+     electrons that have not cooled    1.91 in 1H 1914-194 (p = 1.43), 1.93 in Mkn 501 (2.06)
+     protons that have not             2.26 in 1H 1914-194 (1)
+     electrons that cool and stay      3.6 in Mkn 501, 3.7 in S4 0954+65 (2.51), 3.2 in PKS 2155-304 (1.38)
+     Compton light                     1.2 in 1H 1914-194, 2.0 in Mkn 501
+   Ours is naima 0.10.4's on the closed form of these electrons, Q R/c, for 1H 1914-194 within 0.3 % at 0.01 eV.
+   Light of cooled electrons is what they were given, whatever the field, the kernel and the stay: in PKS 2155-304,
+   where we put 0.45 of L_e into synchrotron light and the books close, theirs is some 1.4 L_e. So the factor is one from
+   density to flux; 4 pi R^2 c u is 3 times our V u c/R. It cancels in part where electrons hardly cool, as charged
+   particles stay less long there, for whatever p, so not by adiabatic losses (which would leave 1/p). Both are measured
+   from 30 points of four sources (1e-4 eV to 1 TeV): with a stay of electrons of 0.58 R/c, at 90 degrees, all light is
+   3.27 times ours within 7 %, Compton light too; with R/c it is 2.2 times within 37 %. The neutrinos prove it: with that
+   stay of electrons and protons theirs over ours must be one number for all eight, which 10 % of KA08 and redshifts of
+   two digits (10 % each way at 0.05, twice that in fluxes) let differ by 25 % each way; and that number is 3.27/0.87, as
+   KA08 hold 0.87 of the energy that SOPHIA gives (NUMBERS.md). With a stay of R/c they lie between 0.96 and 2.75, as a
+   stay of 0.58 R/c takes 0.58 of the fluxes where electrons cool and 0.58^2 where they do not, each within the same 25 %
+   and as much again for the mean. */
 static void test_published(void) {
+    enum { SOURCES = 8 };
+    const double flux_above = 3.27 / 0.87;
     const char *path = check_data("sed/lephad_model_parameters.csv");
     FILE *f = path ? fopen(path, "r") : NULL;
     char line[2000];
     int n = 0;
+    double least = HUGE_VAL;
+    double most = 0;
+    double sum = 0;
     if (!f) {
         SKIP("no ../shared/data: neutrinos of eight published sources");
         return;
     }
     pair c = couple();
-    c.e.compactness = 0;
-    c.e.t_end = 10;
-    c.e.injection = BML_SSC_CUTOFF;
-    c.p.injection = BML_HADRON_CUTOFF;
-    c.p.gamma_min = 100;
-    c.p.p = 1;
     while (fgets(line, sizeof line, f)) {
-        double L_p = field_of(line, 26);
-        if (!(L_p > 0) || field_of(line, 21) > 0) continue; /* no protons; near a disc */
-        c.e.R = c.p.R = field_of(line, 18);
-        c.e.B = c.p.B = field_of(line, 19);
-        c.e.L_e = field_of(line, 22);
-        c.e.gamma_break = field_of(line, 23);
-        c.e.gamma_max = 10 * c.e.gamma_break;
-        c.e.gamma_min = field_of(line, 24);
-        c.e.p = field_of(line, 25);
-        c.p.L_p = L_p;
-        c.p.gamma_break = field_of(line, 29);
-        c.p.gamma_max = 10 * c.p.gamma_break;
+        if (!published_source(&c, line)) continue;
         double peak = 0;
         double flux = 0;
+        c.e.electron_escape = c.p.escape = 0;
         CHECK(solve(&c) == 0, "published source: %s", why_not);
         peak_of(&peak, &flux, c.protons, field_of(line, 6), field_of(line, 20));
         double dex = log10(peak / field_of(line, 17));
-        double ratio = flux / 3 / field_of(line, 11);
         CHECK(fabs(dex) < 0.19 + 0.05, "%.12s: neutrinos peak at %.3g PeV, %.3f dex from AM3", line, peak, dex);
-        CHECK(ratio > 0.25 && ratio < 1.35, "%.12s: %.3f of the flux that AM3 has", line, ratio);
+        double own = flux / 3 / field_of(line, 11);
+        CHECK(own > 0.25 && own < 1.35, "%.12s: %.3f of the flux that AM3 has", line, own);
+        c.e.electron_escape = c.p.escape = 0.58;
+        CHECK(solve(&c) == 0, "published source: %s", why_not);
+        peak_of(&peak, &flux, c.protons, field_of(line, 6), field_of(line, 20));
+        double ratio = field_of(line, 11) / (flux / 3);
+        least = fmin(least, ratio);
+        most = fmax(most, ratio);
+        sum += log(ratio);
         n++;
     }
     fclose(f);
-    CHECK(n == 8, "eight published sources: %d", n);
+    CHECK(n == SOURCES, "eight published sources: %d", n);
+    CHECK(most / least < 1.25 / 0.75, "AM3's neutrinos are one number times those of a stay of 0.58 R/c: %.2f to %.2f",
+          least, most);
+    CHECK_NEAR(exp(sum / n) / flux_above, 1, 0.25, "and that number is that of the light");
     uncouple(&c);
 }
 

@@ -296,28 +296,35 @@ static void line_log_prob(double *lp, const double *theta, int n, int d, void *u
     }
 }
 
-static void test_run_until(void) {
-    static const char *const names[3] = {"a", "b", "ln s"};
+/* 40 points of y = 1 + 2 x with a scatter, and the prior of the three parameters, for the caller to free. */
+static bml_mcmc_prior *make_line(line *l) {
     bml_mcmc_prior_param p[3] = {
         {.lower = -10, .upper = 10}, {.kind = BML_MCMC_NORMAL, .mean = 0, .sd = 5}, {.lower = -5, .upper = 3}};
     bml_mcmc_prior *prior = NULL;
     bml_mcmc_rng g;
+    bml_mcmc_rng_init(&g, 7, 0);
+    for (int k = 0; k < 40; k++) {
+        l->x[k] = k / 4.0;
+        l->y[k] = 1 + 2 * l->x[k] + sqrt(0.34) * bml_mcmc_rng_normal(&g);
+    }
+    if (bml_mcmc_prior_create(&prior, p, 3, why)) CHECK(0, "prior: %s", why);
+    l->prior = prior;
+    return prior;
+}
+
+/* Local moves, which leave walkers behind that a mixture would fetch. */
+static const bml_mcmc_move local[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
+
+static void test_run_until(void) {
+    static const char *const names[3] = {"a", "b", "ln s"};
     line l;
+    bml_mcmc_prior *prior = make_line(&l);
     int reached = 0;
     int named = 0;
     int right = 0;
     bml_mcmc_verdict v;
     bml_mcmc_summary s[3];
-    bml_mcmc_rng_init(&g, 7, 0);
-    for (int k = 0; k < 40; k++) {
-        l.x[k] = k / 4.0;
-        l.y[k] = 1 + 2 * l.x[k] + sqrt(0.34) * bml_mcmc_rng_normal(&g);
-    }
-    if (bml_mcmc_prior_create(&prior, p, 3, why)) CHECK(0, "prior: %s", why);
-    l.prior = prior;
-    enum { RUNS = 6 };
-    /* local moves, which leave walkers behind that a mixture would fetch; the last runs have the default ones */
-    bml_mcmc_move local[2] = {{BML_MCMC_STRETCH, 1, 0, 0}, {BML_MCMC_DE, 3, 0, 0}};
+    enum { RUNS = 6 }; /* the last of them have the default moves */
     char said[BML_MCMC_REASON] = "";
     for (int i = 0; i < RUNS; i++) {
         bml_mcmc_config c = {.n_dim = 3,
@@ -370,6 +377,63 @@ static void slope(double *lp, const double *x, int n, int d, void *user) {
         double y = (t[1] - 0.5) / 0.1;
         lp[i] -= 0.5 * y * y;
     }
+}
+
+/* A progress callback that cancels at the step that user points to. */
+static int stop_at(const bml_mcmc_progress *now, void *user) {
+    return now->step == *(const uint64_t *)user;
+}
+
+/* Walkers that were put beside others are named also by a run that was stopped after it, saved, and goes on in another
+   sampler; and no longer by one that starts anew. */
+static void test_rescue_is_remembered(void) {
+    static double state[400000];
+    line l;
+    bml_mcmc_prior *prior = make_line(&l);
+    bml_mcmc_verdict whole = {0};
+    bml_mcmc_verdict legs;
+    bml_mcmc_ensemble *e = NULL;
+    bml_mcmc_ensemble *f = NULL;
+    uint64_t last = 0; /* never: the first step is 1 */
+    bml_mcmc_config c = {.n_dim = 3,
+                         .seed = seed,
+                         .moves = local,
+                         .n_moves = 2,
+                         .log_prob = line_log_prob,
+                         .user = &l,
+                         .prior = prior,
+                         .progress = stop_at,
+                         .progress_user = &last};
+    bml_mcmc_goal goal = {.ess = 1e6, .steps = 1600};
+    int status = 0;
+    for (int i = 0; i < 20 && !status && !has(&whole, BML_MCMC_REASON_STUCK, 0); i++) {
+        bml_mcmc_ensemble_free(e);
+        c.seed++;
+        status = bml_mcmc_ensemble_create(&e, &c, why);
+        if (!status) status = bml_mcmc_start_prior(e, prior);
+        if (!status) bml_mcmc_run_until(e, &whole, &goal);
+    }
+    CHECK(has(&whole, BML_MCMC_REASON_STUCK, 0), "walkers are stuck: %s", text_of(&whole, BML_MCMC_REASON_STUCK));
+    last = 1500; /* long after they were moved */
+    if (!status) status = bml_mcmc_start_prior(e, prior);
+    CHECK(bml_mcmc_run_until(e, &legs, &goal) == BML_MCMC_CANCELLED, "stopped: %s", bml_mcmc_ensemble_message(e));
+    if (!status) status = bml_mcmc_ensemble_create(&f, &c, why);
+    if (!status) status = bml_mcmc_ensemble_save(e, state, sizeof state);
+    if (!status) status = bml_mcmc_ensemble_load(f, state, sizeof state);
+    CHECK(!status, "saved and loaded: %s, %s", bml_mcmc_ensemble_message(e), bml_mcmc_ensemble_message(f));
+    last = 0;
+    goal.steps = 100;
+    bml_mcmc_run_until(f, &legs, &goal);
+    CHECK(!strcmp(text_of(&legs, BML_MCMC_REASON_STUCK), text_of(&whole, BML_MCMC_REASON_STUCK)), "after the stop: %s",
+          text_of(&legs, BML_MCMC_REASON_STUCK));
+    double center[3] = {1, 2, -0.5};
+    double radius[3] = {0.1, 0.1, 0.1};
+    bml_mcmc_start_ball(f, center, radius);
+    bml_mcmc_run_until(f, &legs, &goal);
+    CHECK(!has(&legs, BML_MCMC_REASON_STUCK, 0), "not after a new start: %s", text_of(&legs, BML_MCMC_REASON_STUCK));
+    bml_mcmc_ensemble_free(e);
+    bml_mcmc_ensemble_free(f);
+    bml_mcmc_prior_free(prior);
 }
 
 static void test_edges(void) {
@@ -530,6 +594,7 @@ int main(int argc, char **argv) {
     test_arviz();
     test_chain();
     test_run_until();
+    test_rescue_is_remembered();
     test_edges();
     test_nested_verdict();
     test_sheet();

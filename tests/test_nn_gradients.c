@@ -362,10 +362,22 @@ static void check_scaled(void) {
     bml_nn_free(p.net);
 }
 
+/* Targets that are equal have no R^2, though three times 0.1, divided by three, is not 0.1. */
+static void check_flat(void) {
+    const double flat[3] = {0.1, 0.1, 0.1};
+    const double p[3] = {1, 2, 3};
+    bml_nn_metrics m[2];
+    bml_nn_evaluate(m, p, flat, 3, 1);
+    CHECK(isnan(m[0].r2) && isnan(m[1].r2), "equal targets have no R^2: %g", m[0].r2);
+    bml_nn_evaluate(m, p, flat, 1, 1);
+    CHECK(isnan(m[0].r2), "nor has one target");
+}
+
 int main(int argc, char **argv) {
     seed = check_seed(argc, argv);
     check_layers();
     check_losses();
     check_scaled();
+    check_flat();
     return check_done();
 }

@@ -1440,6 +1440,17 @@ static void test_r2_error(void) {
     CHECK_NEAR(xray_judge_r2_error(v, N, XRAY_NETWORK, 0, 1), expect, 5 * near * expect, "error of R^2");
     double expect_two = expect / sqrt(2.0);
     CHECK_NEAR(xray_judge_r2_error(v, N, XRAY_NETWORK, 0, 2), expect_two, 5 * near * expect_two, "of a mean of two");
+    xray_score score;
+    int rank[N];
+    xray_judge_score(&score, v, rank, 1, XRAY_NETWORK, 0);
+    CHECK(isnan(score.r2) && isnan(score.promised), "one spectrum has no R^2, promised or not");
+    CHECK(isnan(xray_judge_r2_error(v, 1, XRAY_NETWORK, 0, 2)), "nor an error of it");
+    for (int i = 0; i < N; i++)
+        v[i].truth[0] = 0.3;
+    xray_judge_score(&score, v, rank, N, XRAY_NETWORK, 0);
+    CHECK(isnan(score.r2) && isnan(score.promised), "nor have truths that are all equal");
+    xray_judge_score(&score, v, rank, N, XRAY_NETWORK, 1);
+    CHECK_NEAR(score.r2, 1 - q, 5 * expect, "those that vary have");
     free(v);
 }
 

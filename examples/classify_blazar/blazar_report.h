@@ -362,8 +362,14 @@ static void judge_training(verdict *v, const net_scores *e, const decision *d, c
     if (isnan(own->error) && own->auc > 0.5) {
         colour = VERDICT_YELLOW;
     }
-    verdict_add(v, colour, "auc", own->auc, "AUC on sources not trained on: %.4f +- %.4f; 0.5 is chance.", own->auc,
-                own->error);
+    char of[64] = ", without exception, which leaves no error to quote"; /* all pairs in order, or none */
+    if (own->error > 0) {
+        snprintf(of, sizeof of, " +- %.4f", own->error);
+    }
+    if (isnan(own->error)) {
+        snprintf(of, sizeof of, ", of an unknown error");
+    }
+    verdict_add(v, colour, "auc", own->auc, "AUC on sources not trained on: %.4f%s; 0.5 is chance.", own->auc, of);
     if (!s->wanted[RADIO] || o->kept_net == RADIO) {
         return;
     }

@@ -124,28 +124,51 @@ static double add_logs(double a, double b) {
     return hi + log10(1 + pow(10, lo - hi));
 }
 
+/* Adds f, but not less than 10^-60, to the log10 sum *v. */
+static void add_log(double *v, double f) {
+    double least = fmax(f, -60);
+    *v = add_logs(*v, least);
+}
+
 static double at_nodes(const double *v, double nu) {
     double u = (nu - LOWEST_NU) / 0.1;
-    int k = (int)fmin(fmax(u, 0), NODES - 2);
-    return v[k] + (u - k) * (v[k + 1] - v[k]);
+    double inside = fmin(fmax(u, 0), NODES - 2);
+    int k = (int)inside;
+    double step = v[k + 1] - v[k];
+    return v[k] + (u - k) * step;
+}
+
+/* 10 to the power of a normal number. */
+static double power_of_ten(bml_classify_rng *r, double mean, double sd) {
+    return pow(10, normal(r, mean, sd));
+}
+
+/* 1 with this probability. */
+static int chance(bml_classify_rng *r, double share) {
+    return uniform(r, 0, 1) < share;
 }
 
 /* Adds a power law F ~ nu^-alpha through (nu, level), cut exponentially above 10^cut and below 10^low [Hz]. */
 static void add_power(double *v, double nu, double level, double alpha, double low, double cut) {
     for (int k = 0; k < NODES; k++) {
         double x = node_nu(k);
-        double ends = pow(10, x - cut) + pow(10, low - x);
-        double f = level + (1 - alpha) * (x - nu) - 0.4343 * ends;
-        v[k] = add_logs(v[k], fmax(f, -60));
+        double above = pow(10, x - cut);
+        double below = pow(10, low - x);
+        double line = level + (1 - alpha) * (x - nu);
+        double f = line - 0.4343 * (above + below);
+        add_log(&v[k], f);
     }
 }
 
 /* Adds a black body of log10 temperature T [K], redshifted, its peak of nuFnu at `level`. */
 static void add_black_body(double *v, double T, double z, double level) {
     for (int k = 0; k < NODES; k++) {
-        double x = pow(10, node_nu(k) - T - 10.3188) * (1 + z);                     /* h nu/kT: 10.3188 = log10 k/h */
-        double f = x < 600 ? level + 4 * log10(x) - log10(expm1(x)) - 0.6794 : -60; /* x^4/(e^x-1) is 4.780 at most */
-        v[k] = add_logs(v[k], fmax(f, -60));
+        double x = pow(10, node_nu(k) - T - 10.3188) * (1 + z); /* h nu/kT: 10.3188 = log10 k/h */
+        double f = -60;
+        if (x < 600) {
+            f = level + 4 * log10(x) - log10(expm1(x)) - 0.6794; /* x^4/(e^x-1) is 4.780 at most */
+        }
+        add_log(&v[k], f);
     }
 }
 
@@ -174,7 +197,7 @@ static void add_quasar(double *v, bml_classify_rng *r, double z, double level, d
         double iron = line_profile(x, 15, 0.08);
         double h_alpha = line_profile(x, 14.66, 0.03);
         disc[k] += 0.1 * iron + 0.08 * h_alpha;
-        v[k] = add_logs(v[k], fmax(disc[k], -60));
+        add_log(&v[k], disc[k]);
     }
     double hot = normal(r, -0.15, 0.2);
     double warm = normal(r, -0.2, 0.25);
@@ -190,10 +213,11 @@ static void add_quasar(double *v, bml_classify_rng *r, double z, double level, d
 /* An AGN that is no blazar. */
 static void draw_other(model_sed *m, bml_classify_rng *r) {
     double z = exp(normal(r, 0.1, 0.55));
-    int loud = uniform(r, 0, 1) < 0.22;
-    int flat = uniform(r, 0, 1) < (loud ? 0.25 : 0.15);
+    int loud = chance(r, 0.22);
+    int flat = chance(r, loud ? 0.25 : 0.15);
     for (int k = 0; k < NODES; k++) {
-        m->jet[k] = m->rest[k] = -60;
+        m->jet[k] = -60;
+        m->rest[k] = -60;
     }
     double corona = normal(r, -1.5, 0.35);
     add_quasar(m->rest, r, z, 0, corona);
@@ -264,12 +288,15 @@ static void observe_band(sed_set *set, const model_sed *m, bml_classify_rng *r, 
     double rest = normal(&epoch, 0, 0.06);
     double f = seen_flux(m, c->nu, flare, rest);
     double noise = 0.087 * pow(10, c->depth - f); /* 5 sigma at the depth */
-    double e = sqrt(c->error * c->error + pow(noise, 2));
+    double square = c->error * c->error + pow(noise, 2);
+    double e = sqrt(square);
     int limited = c->limits && (seen || strcmp(c->catalogue, "4FGL"));
     if (f > c->depth) {
-        add_point(set, c->nu, normal(r, f, e), e, 0);
+        double flux = normal(r, f, e);
+        add_point(set, c->nu, flux, e, 0);
     } else if (limited && !night) {
-        add_point(set, c->nu, c->depth + normal(r, 0, 0.05), 0, 1);
+        double limit = c->depth + normal(r, 0, 0.05);
+        add_point(set, c->nu, limit, 0, 1);
     }
 }
 
@@ -278,13 +305,15 @@ static void observe_xrays(sed_set *set, const model_sed *m, bml_classify_rng *r)
     double f = seen_flux(m, 17.4, 0, 0);
     double flare = normal(r, 0, 0.25);
     int bins = 6 + (int)(10 * (f + 12.6));
-    if (!(f > -12.6) || !(uniform(r, 0, 1) < 0.25)) {
+    if (!(f > -12.6) || !chance(r, 0.25)) {
         return;
     }
     for (int i = 0; i < bins && i < 30; i++) {
-        double nu = 16.9 + 1.3 * (i + uniform(r, 0, 1)) / bins;
+        double place = i + uniform(r, 0, 1);
+        double nu = 16.9 + 1.3 * place / bins;
         double own = seen_flux(m, nu, flare, 0);
-        add_point(set, nu, normal(r, own, 0.06), 0.06, 0);
+        double flux = normal(r, own, 0.06);
+        add_point(set, nu, flux, 0.06, 0);
     }
 }
 
@@ -310,8 +339,10 @@ static void observe(sed_set *set, const model_sed *m, bml_classify_rng *r) {
     for (int i = 0; i < N_SKY; i++) {
         const catalogue_band *c = &sky[i];
         if (!i || strcmp(c->catalogue, sky[i - 1].catalogue)) {
-            int covered = uniform(r, 0, 1) < c->share;
-            nights = covered ? 1 + (int)uniform(r, 0, c->nights) : 0;
+            nights = 0;
+            if (chance(r, c->share)) {
+                nights = 1 + (int)uniform(r, 0, c->nights);
+            }
             first = i;
             seen = seen_at_all(m, i);
         }
@@ -329,8 +360,8 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     memset(q, 0, sizeof *q);
     memset(o, 0, sizeof *o);
     memset(x, 0, sizeof *x);
-    q->R = pow(10, normal(r, disc ? 16.3 : 16.0, 0.3));
-    q->B = pow(10, normal(r, disc ? 0.1 : -0.9, 0.3));
+    q->R = power_of_ten(r, disc ? 16.3 : 16.0, 0.3);
+    q->B = power_of_ten(r, disc ? 0.1 : -0.9, 0.3);
     q->injection = BML_SSC_BROKEN;
     q->gamma_min = pow(10, uniform(r, 0.3, disc ? 1.7 : 2.7));
     double scatter = normal(r, 0, disc ? 0.3 : 0.2);
@@ -339,10 +370,11 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     if (q->gamma_break < 2 * q->gamma_min) {
         q->gamma_break = 2 * q->gamma_min;
     }
-    q->gamma_max = q->gamma_break * pow(10, uniform(r, 1.2, 2));
+    double decades = uniform(r, 1.2, 2);
+    q->gamma_max = q->gamma_break * pow(10, decades);
     q->p = normal(r, 1.9, 0.2);
     q->p2 = q->p + uniform(r, 1, 2);
-    q->compactness = pow(10, normal(r, disc ? -3.2 : -4.3, 0.5));
+    q->compactness = power_of_ten(r, disc ? -3.2 : -4.3, 0.5);
     q->self_absorption = BML_SSC_SSA;
     double delta = normal(r, 15, 4);
     o->delta = fmin(fmax(delta, 6), 35);
@@ -350,7 +382,7 @@ static void draw_zone(bml_ssc_source *q, bml_ssc_observer *o, bml_ssc_external *
     o->redshift = exp(log_z);
     x->kind = BML_SSC_BLACK_BODY;
     x->temperature = 3.4e4 * o->delta; /* Lyman alpha, boosted */
-    double lines = pow(10, normal(r, -2, 0.6));
+    double lines = power_of_ten(r, -2, 0.6);
     x->energy_density = 0.0265 * o->delta * o->delta * lines;
     if (disc) {
         q->external = x;
@@ -392,7 +424,8 @@ static void draw_zones(double *nuFnu, double *z, int *disc, int n, const setting
                 continue;
             }
             bml_classify_rng r;
-            uint64_t stream = ((uint64_t)1 << 40) + (uint64_t)(i * MAX_TRIES + attempt);
+            uint64_t draw = (uint64_t)(i * MAX_TRIES + attempt);
+            uint64_t stream = ((uint64_t)1 << 40) + draw;
             bml_classify_rng_init(&r, s->seed, stream);
             disc[i] = i % 10 < 7;
             draw_zone(&q[i], &o[i], &x[i], &r, disc[i]);
@@ -423,9 +456,11 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
     snprintf(name, sizeof name, "%s %05d", zone ? jet : "other", i);
     for (long attempt = 0; attempt < 1000; attempt++) {
         bml_classify_rng r;
-        bml_classify_rng_init(&r, s->seed, (uint64_t)i + ((uint64_t)attempt << 24));
+        uint64_t stream = (uint64_t)i + ((uint64_t)attempt << 24);
+        bml_classify_rng_init(&r, s->seed, stream);
         for (int k = 0; k < NODES && zone; k++) {
-            m->jet[k] = log10(fmax(zone[k], 1e-60));
+            double flux = fmax(zone[k], 1e-60);
+            m->jet[k] = log10(flux);
         }
         if (zone) {
             draw_rest(m, &r, s, z, disc);
@@ -445,7 +480,8 @@ static void draw_source(sed_set *set, model_sed *m, int i, const double *zone, d
         }
         add_sed(set, name, zone != NULL);
         observe(set, m, &r);
-        if (fabs(set->point[n_points].nu - sky[0].nu) < 1e-6) {
+        double off = set->point[n_points].nu - sky[0].nu;
+        if (fabs(off) < 1e-6) {
             return; /* the first catalogue has seen it */
         }
     }

@@ -146,7 +146,9 @@ static const struct {
 
 BML_ONNX_DEF const char *bml_onnx_strerror(int status) {
     for (size_t i = 0; i < sizeof bml_onnx__texts / sizeof *bml_onnx__texts; i++)
-        if (bml_onnx__texts[i].status == status) return bml_onnx__texts[i].text;
+        if (bml_onnx__texts[i].status == status) {
+            return bml_onnx__texts[i].text;
+        }
     return "unknown status";
 }
 
@@ -254,9 +256,13 @@ typedef struct bml_onnx__reader {
 
 /* Keeps the first reason; returns the status. */
 static int bml_onnx__fail(bml_onnx__reader *r, int status, const char *fmt, ...) {
-    if (r->status) return r->status;
+    if (r->status) {
+        return r->status;
+    }
     r->status = status;
-    if (!r->why) return status;
+    if (!r->why) {
+        return status;
+    }
     int used = 0;
     if (r->at) {
         const bml_onnx__text *name = r->at->name.n ? &r->at->name : &r->at->op;
@@ -275,8 +281,12 @@ static int bml_onnx__fail(bml_onnx__reader *r, int status, const char *fmt, ...)
 static void *bml_onnx__take(bml_onnx__reader *r, ptrdiff_t count, size_t size) {
     const double bytes = (double)count * (double)size;
     bml_onnx__block *b = NULL;
-    if (r->status) return NULL;
-    if (count >= 0 && bytes < 1e11) b = (bml_onnx__block *)BML_ONNX_MALLOC(sizeof *b + (size_t)count * size);
+    if (r->status) {
+        return NULL;
+    }
+    if (count >= 0 && bytes < 1e11) {
+        b = (bml_onnx__block *)BML_ONNX_MALLOC(sizeof *b + (size_t)count * size);
+    }
     if (!b) {
         bml_onnx__fail(r, BML_ONNX_NO_MEMORY, "%s", bml_onnx_strerror(BML_ONNX_NO_MEMORY));
         return NULL;
@@ -310,7 +320,9 @@ static int bml_onnx__varint(uint64_t *value, bml_onnx__span *s) {
     for (int shift = 0; shift < 64 && s->at < s->end; shift += 7) {
         const unsigned char byte = *s->at++;
         *value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) return 1;
+        if (byte < 128) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -319,13 +331,21 @@ static int bml_onnx__varint(uint64_t *value, bml_onnx__span *s) {
 static int bml_onnx__next(bml_onnx__field *f, bml_onnx__span *s) {
     uint64_t key;
     memset(f, 0, sizeof *f); /* a text or message of another wire type is empty */
-    if (s->at == s->end) return 0;
-    if (!bml_onnx__varint(&key, s) || key >> 32) return -1;
+    if (s->at == s->end) {
+        return 0;
+    }
+    if (!bml_onnx__varint(&key, s) || key >> 32) {
+        return -1;
+    }
     f->number = (int)(key >> 3);
     f->wire = (int)(key & 7);
-    if (f->wire == 0) return bml_onnx__varint(&f->value, s) ? 1 : -1;
+    if (f->wire == 0) {
+        return bml_onnx__varint(&f->value, s) ? 1 : -1;
+    }
     if (f->wire == 2) {
-        if (!bml_onnx__varint(&f->value, s) || f->value > (uint64_t)(s->end - s->at)) return -1;
+        if (!bml_onnx__varint(&f->value, s) || f->value > (uint64_t)(s->end - s->at)) {
+            return -1;
+        }
         f->body.at = s->at;
         f->body.end = s->at + f->value;
         s->at = f->body.end;
@@ -333,7 +353,9 @@ static int bml_onnx__next(bml_onnx__field *f, bml_onnx__span *s) {
     }
     const int short_one = f->wire == 5 ? 4 : 0;
     const int bytes = f->wire == 1 ? 8 : short_one;
-    if (!bytes || s->end - s->at < bytes) return -1;
+    if (!bytes || s->end - s->at < bytes) {
+        return -1;
+    }
     f->value = 0;
     for (int i = 0; i < bytes; i++)
         f->value |= (uint64_t)*s->at++ << (8 * i);
@@ -373,15 +395,25 @@ enum { BML_ONNX__FLOAT = 1, BML_ONNX__INT32 = 6, BML_ONNX__INT64 = 7, BML_ONNX__
 
 /* Bytes of one number of raw_data; 0: a type that is not read. */
 static int bml_onnx__bytes(int type) {
-    if (type == BML_ONNX__FLOAT || type == BML_ONNX__INT32) return 4;
-    if (type == BML_ONNX__BOOL) return 1;
+    if (type == BML_ONNX__FLOAT || type == BML_ONNX__INT32) {
+        return 4;
+    }
+    if (type == BML_ONNX__BOOL) {
+        return 1;
+    }
     return type == BML_ONNX__INT64 || type == BML_ONNX__DOUBLE ? 8 : 0;
 }
 
 static double bml_onnx__number(uint64_t bits, int type) {
-    if (type == BML_ONNX__FLOAT) return bml_onnx__single(bits);
-    if (type == BML_ONNX__DOUBLE) return bml_onnx__double(bits);
-    if (type == BML_ONNX__INT32) return (double)(int32_t)(uint32_t)bits;
+    if (type == BML_ONNX__FLOAT) {
+        return bml_onnx__single(bits);
+    }
+    if (type == BML_ONNX__DOUBLE) {
+        return bml_onnx__double(bits);
+    }
+    if (type == BML_ONNX__INT32) {
+        return (double)(int32_t)(uint32_t)bits;
+    }
     return (double)(int64_t)bits;
 }
 
@@ -391,16 +423,24 @@ static ptrdiff_t bml_onnx__numbers(double *list, ptrdiff_t n, ptrdiff_t room, co
                                    int width) {
     bml_onnx__span s = f->body;
     if (f->wire != 2) {
-        if (n < room) list[n] = bml_onnx__number(f->value, type);
+        if (n < room) {
+            list[n] = bml_onnx__number(f->value, type);
+        }
         return n < room ? n + 1 : -1;
     }
     while (s.at < s.end) {
         uint64_t bits = 0;
-        if (n >= room) return -1;
+        if (n >= room) {
+            return -1;
+        }
         if (!width) {
-            if (!bml_onnx__varint(&bits, &s)) return -1;
+            if (!bml_onnx__varint(&bits, &s)) {
+                return -1;
+            }
         } else {
-            if (s.end - s.at < width) return -1;
+            if (s.end - s.at < width) {
+                return -1;
+            }
             for (int i = 0; i < width; i++)
                 bits |= (uint64_t)*s.at++ << (8 * i);
         }
@@ -417,20 +457,36 @@ static int bml_onnx__tensor_head(bml_onnx__reader *r, bml_onnx__tensor *t, int *
     int more = bml_onnx__next(&f, &s);
     *type = 0;
     for (; more > 0; more = bml_onnx__next(&f, &s)) {
-        if (f.number == 1) n_dims = bml_onnx__numbers(t->dim, n_dims, BML_ONNX__RANK, &f, BML_ONNX__INT64, 0);
-        if (n_dims < 0) return bml_onnx__unknown(r, "a constant of more than six dimensions");
-        if (f.number == 2) *type = (int)f.value;
-        if (f.number == 8) *name = bml_onnx__text_of(f.body);
-        if (f.number == 14 && f.value == 1) return bml_onnx__unknown(r, "weights in another file");
+        if (f.number == 1) {
+            n_dims = bml_onnx__numbers(t->dim, n_dims, BML_ONNX__RANK, &f, BML_ONNX__INT64, 0);
+        }
+        if (n_dims < 0) {
+            return bml_onnx__unknown(r, "a constant of more than six dimensions");
+        }
+        if (f.number == 2) {
+            *type = (int)f.value;
+        }
+        if (f.number == 8) {
+            *name = bml_onnx__text_of(f.body);
+        }
+        if (f.number == 14 && f.value == 1) {
+            return bml_onnx__unknown(r, "weights in another file");
+        }
     }
-    if (more < 0) return bml_onnx__damaged(r);
+    if (more < 0) {
+        return bml_onnx__damaged(r);
+    }
     double n = 1;
     t->n_dims = (int)n_dims;
     for (int i = 0; i < t->n_dims; i++) {
-        if (!(t->dim[i] >= 0)) return bml_onnx__damaged(r);
+        if (!(t->dim[i] >= 0)) {
+            return bml_onnx__damaged(r);
+        }
         n *= t->dim[i];
     }
-    if (n > 1e9) return bml_onnx__damaged(r);
+    if (n > 1e9) {
+        return bml_onnx__damaged(r);
+    }
     t->n = (ptrdiff_t)n;
     return 0;
 }
@@ -440,35 +496,54 @@ static int bml_onnx__tensor_read(bml_onnx__reader *r, bml_onnx__tensor *t, bml_o
     bml_onnx__field f;
     int type;
     memset(t, 0, sizeof *t);
-    if (bml_onnx__tensor_head(r, t, &type, name, s)) return r->status;
+    if (bml_onnx__tensor_head(r, t, &type, name, s)) {
+        return r->status;
+    }
     const int bytes = bml_onnx__bytes(type);
-    if (!bytes)
+    if (!bytes) {
         return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "a constant of type %d: float, double and integers are read", type);
-    if ((s.end - s.at) < t->n) return bml_onnx__damaged(r); /* a number takes a byte at least */
+    }
+    if ((s.end - s.at) < t->n) {
+        return bml_onnx__damaged(r); /* a number takes a byte at least */
+    }
     t->value = (double *)bml_onnx__take(r, t->n + 1, sizeof *t->value);
-    if (!t->value) return r->status;
+    if (!t->value) {
+        return r->status;
+    }
     ptrdiff_t n = 0;
     int more = bml_onnx__next(&f, &s);
     for (; more > 0 && n >= 0; more = bml_onnx__next(&f, &s)) {
         const int typed = (f.number == 4 && type == BML_ONNX__FLOAT) || (f.number == 10 && type == BML_ONNX__DOUBLE);
         const int integers = (f.number == 5 && (type == BML_ONNX__INT32 || type == BML_ONNX__BOOL)) ||
                              (f.number == 7 && type == BML_ONNX__INT64);
-        if (f.number == 9 || typed) n = bml_onnx__numbers(t->value, n, t->n, &f, type, bytes);
-        if (integers) n = bml_onnx__numbers(t->value, n, t->n, &f, type, 0);
+        if (f.number == 9 || typed) {
+            n = bml_onnx__numbers(t->value, n, t->n, &f, type, bytes);
+        }
+        if (integers) {
+            n = bml_onnx__numbers(t->value, n, t->n, &f, type, 0);
+        }
     }
     return more < 0 || n != t->n ? bml_onnx__damaged(r) : 0;
 }
 
 /* The number of the value of that name; -1 for "". */
 static int bml_onnx__value_of(bml_onnx__reader *r, bml_onnx__text name) {
-    if (!name.n) return -1;
+    if (!name.n) {
+        return -1;
+    }
     for (int i = r->n_values - 1; i >= 0; i--)
-        if (r->value[i].name.n == name.n && !memcmp(r->value[i].name.at, name.at, (size_t)name.n)) return i;
+        if (r->value[i].name.n == name.n && !memcmp(r->value[i].name.at, name.at, (size_t)name.n)) {
+            return i;
+        }
     if (r->n_values == r->room_values) {
         const int room = r->room_values ? 2 * r->room_values : 64;
         bml_onnx__value *more = (bml_onnx__value *)bml_onnx__take(r, room, sizeof *more);
-        if (!more) return -1;
-        if (r->n_values) memcpy(more, r->value, (size_t)r->n_values * sizeof *more);
+        if (!more) {
+            return -1;
+        }
+        if (r->n_values) {
+            memcpy(more, r->value, (size_t)r->n_values * sizeof *more);
+        }
         r->value = more;
         r->room_values = room;
     }
@@ -482,19 +557,33 @@ static int bml_onnx__find(bml_onnx__attribute *a, const bml_onnx__node *node, co
     bml_onnx__span s = node->body;
     bml_onnx__field f;
     while (bml_onnx__next(&f, &s) > 0) {
-        if (f.number != 5 || f.wire != 2) continue;
+        if (f.number != 5 || f.wire != 2) {
+            continue;
+        }
         bml_onnx__span body = f.body;
         bml_onnx__field g;
         memset(a, 0, sizeof *a);
         a->ints = f.body;
         while (bml_onnx__next(&g, &body) > 0) {
-            if (g.number == 1) a->name = bml_onnx__text_of(g.body);
-            if (g.number == 2) a->f = bml_onnx__single(g.value);
-            if (g.number == 3) a->i = (int64_t)g.value;
-            if (g.number == 4) a->s = bml_onnx__text_of(g.body);
-            if (g.number == 5) a->tensor = g.body;
+            if (g.number == 1) {
+                a->name = bml_onnx__text_of(g.body);
+            }
+            if (g.number == 2) {
+                a->f = bml_onnx__single(g.value);
+            }
+            if (g.number == 3) {
+                a->i = (int64_t)g.value;
+            }
+            if (g.number == 4) {
+                a->s = bml_onnx__text_of(g.body);
+            }
+            if (g.number == 5) {
+                a->tensor = g.body;
+            }
         }
-        if (bml_onnx__is(a->name, name)) return 1;
+        if (bml_onnx__is(a->name, name)) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -514,10 +603,14 @@ static int bml_onnx__ints(double *list, int room, const bml_onnx__node *node, co
     bml_onnx__attribute a;
     bml_onnx__field f;
     ptrdiff_t n = 0;
-    if (!bml_onnx__find(&a, node, name)) return 0;
+    if (!bml_onnx__find(&a, node, name)) {
+        return 0;
+    }
     bml_onnx__span s = a.ints;
     while (bml_onnx__next(&f, &s) > 0 && n >= 0)
-        if (f.number == 8) n = bml_onnx__numbers(list, n, room, &f, BML_ONNX__INT64, 0);
+        if (f.number == 8) {
+            n = bml_onnx__numbers(list, n, room, &f, BML_ONNX__INT64, 0);
+        }
     return (int)n;
 }
 
@@ -534,10 +627,14 @@ static const bml_onnx__tensor *bml_onnx__constant(const bml_onnx__reader *r, con
 /* The node that alone takes value v, from node i on; NULL: none, or several. */
 static bml_onnx__node *bml_onnx__taker(bml_onnx__reader *r, int v) {
     bml_onnx__node *found = NULL;
-    if (v < 0 || r->value[v].uses != 1) return NULL;
+    if (v < 0 || r->value[v].uses != 1) {
+        return NULL;
+    }
     for (int i = 0; i < r->n_nodes; i++)
         for (int k = 0; k < r->node[i].n_in; k++)
-            if (r->node[i].in[k] == v) found = &r->node[i];
+            if (r->node[i].in[k] == v) {
+                found = &r->node[i];
+            }
     return found;
 }
 
@@ -545,8 +642,12 @@ static bml_onnx__node *bml_onnx__taker(bml_onnx__reader *r, int v) {
 
 /* A new layer behind `from` (-1: none); its number, or -1. */
 static int bml_onnx__add(bml_onnx__reader *r, int kind, int from) {
-    if (r->n_layers == BML_ONNX__LAYERS) bml_onnx__unknown(r, "more than 1000 layers");
-    if (r->status) return -1;
+    if (r->n_layers == BML_ONNX__LAYERS) {
+        bml_onnx__unknown(r, "more than 1000 layers");
+    }
+    if (r->status) {
+        return -1;
+    }
     bml_onnx__layer *l = &r->layer[r->n_layers];
     memset(l, 0, sizeof *l);
     l->spec.kind = kind;
@@ -561,7 +662,9 @@ static int bml_onnx__add(bml_onnx__reader *r, int kind, int from) {
 /* A dense layer, or for steps > 0 a convolution of that kernel, with zero weights. */
 static int bml_onnx__product(bml_onnx__reader *r, int from, int kernel, int units) {
     const int i = bml_onnx__add(r, kernel ? BML_NN_CONV : BML_NN_DENSE, from);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
     bml_onnx__layer *l = &r->layer[i];
     const int in = l->features;
     l->spec.units = l->features = units;
@@ -575,8 +678,9 @@ static int bml_onnx__product(bml_onnx__reader *r, int from, int kernel, int unit
 /* The same with an identity matrix: carries a scale, a bias or an activation. */
 static int bml_onnx__identity(bml_onnx__reader *r, int from) {
     const int n = r->layer[from].features;
-    if (n > BML_ONNX__SQUARE)
+    if (n > BML_ONNX__SQUARE) {
         bml_onnx__unknown(r, "an activation or a constant on more than 4096 features without a product before it");
+    }
     const int i = r->status ? -1 : bml_onnx__product(r, from, 0, n);
     for (int k = 0; i >= 0 && k < n; k++)
         r->layer[i].tensor[0][(ptrdiff_t)k * n + k] = 1;
@@ -584,9 +688,13 @@ static int bml_onnx__identity(bml_onnx__reader *r, int from) {
 }
 
 static int bml_onnx__flatten(bml_onnx__reader *r, int from) {
-    if (r->layer[from].steps == 0) return from;
+    if (r->layer[from].steps == 0) {
+        return from;
+    }
     const int i = bml_onnx__add(r, BML_NN_FLATTEN, from);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
     r->layer[i].features = r->layer[from].steps * r->layer[from].features;
     r->layer[i].steps = 0;
     return i;
@@ -594,7 +702,9 @@ static int bml_onnx__flatten(bml_onnx__reader *r, int from) {
 
 static int bml_onnx__reshape(bml_onnx__reader *r, int from, int steps, int features) {
     const int i = bml_onnx__add(r, BML_NN_RESHAPE, from);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
     r->layer[i].spec.steps = r->layer[i].steps = steps;
     r->layer[i].spec.features = r->layer[i].features = features;
     return i;
@@ -604,13 +714,18 @@ static int bml_onnx__reshape(bml_onnx__reader *r, int from, int steps, int featu
 static int bml_onnx__turn(bml_onnx__reader *r, int from, int a, int b) {
     const int n = a * b;
     const int flat = bml_onnx__flatten(r, from);
-    if (flat < 0 || a == 1 || b == 1) return flat;
-    if (n > BML_ONNX__SQUARE)
+    if (flat < 0 || a == 1 || b == 1) {
+        return flat;
+    }
+    if (n > BML_ONNX__SQUARE) {
         bml_onnx__unknown(r, "an order of axes that bml_nn.h does not have, of more than 4096 numbers");
+    }
     const int i = r->status ? -1 : bml_onnx__product(r, flat, 0, n);
     for (int k = 0; i >= 0 && k < n; k++) /* number k of the result is [k % a][k / a] */
         r->layer[i].tensor[0][(ptrdiff_t)((k % a) * b + k / a) * n + k] = 1;
-    if (i >= 0) r->layer[i].fits = 0;
+    if (i >= 0) {
+        r->layer[i].fits = 0;
+    }
     return i;
 }
 
@@ -626,11 +741,17 @@ static int bml_onnx__layer_of(bml_onnx__reader *r, bml_onnx__value *v) {
         bml_onnx__unknown(r, "one direction alone of a bidirectional layer");
         return -1;
     }
-    if (v->cell < 0) return v->layer;
+    if (v->cell < 0) {
+        return v->layer;
+    }
     bml_onnx__cell *c = &r->cell[v->cell];
-    if (c->made[v->last] >= 0) return c->made[v->last];
+    if (c->made[v->last] >= 0) {
+        return c->made[v->last];
+    }
     const int i = bml_onnx__add(r, c->layer.spec.kind, c->layer.from[0]);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
     r->layer[i] = c->layer;
     r->layer[i].spec.sequence = !v->last;
     r->layer[i].steps = v->last ? 0 : c->layer.steps;
@@ -640,7 +761,9 @@ static int bml_onnx__layer_of(bml_onnx__reader *r, bml_onnx__value *v) {
 
 /* Value number v becomes what `like` is, but of another layer. */
 static bml_onnx__value *bml_onnx__becomes(bml_onnx__reader *r, int v, int layer, const char *axes) {
-    if (v < 0 || layer < 0) return NULL;
+    if (v < 0 || layer < 0) {
+        return NULL;
+    }
     bml_onnx__value *value = &r->value[v];
     value->kind = BML_ONNX__ACTIVATION;
     value->layer = layer;
@@ -648,18 +771,24 @@ static bml_onnx__value *bml_onnx__becomes(bml_onnx__reader *r, int v, int layer,
     value->last = value->half = value->mixed = 0;
     value->steps = r->layer[layer].steps;
     value->features = r->layer[layer].features;
-    if (axes != value->axes) snprintf(value->axes, sizeof value->axes, "%s", axes);
+    if (axes != value->axes) {
+        snprintf(value->axes, sizeof value->axes, "%s", axes);
+    }
     return value;
 }
 
 /* The same value under another name. */
 static void bml_onnx__same(bml_onnx__reader *r, int to, const bml_onnx__value *from) {
-    if (to < 0) return;
+    if (to < 0) {
+        return;
+    }
     const bml_onnx__text name = r->value[to].name;
     const int uses = r->value[to].uses;
     r->value[to] = *from;
     r->value[to].name = name;
-    if (uses > from->uses) r->value[to].uses = uses; /* else the other name's takers count, too */
+    if (uses > from->uses) {
+        r->value[to].uses = uses; /* else the other name's takers count, too */
+    }
 }
 
 static int bml_onnx__is_feature(char axis) {
@@ -693,7 +822,9 @@ static int bml_onnx__axis(const bml_onnx__value *v, double axis, int more) {
 /* The layer of v as a vector [n][F], *turned: it is [features of a step][steps]. */
 static int bml_onnx__vector(bml_onnx__reader *r, bml_onnx__value *v, int *turned) {
     const int i = bml_onnx__layer_of(r, v);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
     if (strchr(v->axes, 'T') || v->axes[0] != 'N' || strlen(v->axes) != 2 || !bml_onnx__is_feature(v->axes[1])) {
         bml_onnx__unknown(r, "an input that is not [batch][features] here");
         return -1;
@@ -706,7 +837,9 @@ static int bml_onnx__vector(bml_onnx__reader *r, bml_onnx__value *v, int *turned
 static int bml_onnx__plain(bml_onnx__reader *r, bml_onnx__value *v) {
     int mixed = v && v->kind == BML_ONNX__ACTIVATION ? v->mixed : 0;
     const int i = bml_onnx__layer_of(r, v);
-    if (i < 0 || !mixed) return i;
+    if (i < 0 || !mixed) {
+        return i;
+    }
     return bml_onnx__turn(r, i, mixed, v->features / mixed);
 }
 
@@ -715,8 +848,12 @@ static int bml_onnx__plain(bml_onnx__reader *r, bml_onnx__value *v) {
 static int bml_onnx__sequence(bml_onnx__reader *r, bml_onnx__value *v, int channels) {
     const char *wanted = channels ? "NCT" : "NTC";
     const int i = bml_onnx__plain(r, v);
-    if (i < 0) return -1;
-    if (!strcmp(v->axes, wanted)) return i;
+    if (i < 0) {
+        return -1;
+    }
+    if (!strcmp(v->axes, wanted)) {
+        return i;
+    }
     int first = 0; /* sizes of the two axes behind the batch's */
     int second = 0;
     if (strlen(v->axes) == 3 && v->axes[0] == 'N' && !strchr(v->axes, 'D')) {
@@ -732,7 +869,9 @@ static int bml_onnx__sequence(bml_onnx__reader *r, bml_onnx__value *v, int chann
     const int a = natural ? first : second;
     const int b = natural ? second : first;
     const int flat = turn ? bml_onnx__turn(r, i, a, b) : bml_onnx__flatten(r, i);
-    if (flat < 0) return -1;
+    if (flat < 0) {
+        return -1;
+    }
     return channels ? bml_onnx__reshape(r, flat, second, first) : bml_onnx__reshape(r, flat, first, second);
 }
 
@@ -747,9 +886,15 @@ static int bml_onnx__may_change(const bml_onnx__reader *r, const bml_onnx__value
 static int bml_onnx__affine(bml_onnx__reader *r, bml_onnx__value *v, const double *scale, ptrdiff_t n_scale,
                             const double *shift, ptrdiff_t n_shift) {
     int i = bml_onnx__layer_of(r, v);
-    if (i < 0) return -1;
-    if (!bml_onnx__may_change(r, v, i, 1)) i = bml_onnx__identity(r, i);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
+    if (!bml_onnx__may_change(r, v, i, 1)) {
+        i = bml_onnx__identity(r, i);
+    }
+    if (i < 0) {
+        return -1;
+    }
     bml_onnx__layer *l = &r->layer[i];
     const int units = l->features;
     const ptrdiff_t rows = (ptrdiff_t)r->layer[l->from[0]].features * (l->spec.kernel ? l->spec.kernel : 1);
@@ -766,20 +911,28 @@ static int bml_onnx__affine(bml_onnx__reader *r, bml_onnx__value *v, const doubl
 static void bml_onnx__activate(bml_onnx__reader *r, int to, bml_onnx__value *v, int uses, int activation,
                                double slope) {
     int i = bml_onnx__layer_of(r, v);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     if (activation == BML_NN_SOFTMAX && (!bml_onnx__features_last(v) || v->mixed)) {
         bml_onnx__unknown(r, "a softmax over another axis than that of features");
         return;
     }
-    if (!bml_onnx__may_change(r, v, i, uses)) i = bml_onnx__identity(r, i);
-    if (i < 0) return;
+    if (!bml_onnx__may_change(r, v, i, uses)) {
+        i = bml_onnx__identity(r, i);
+    }
+    if (i < 0) {
+        return;
+    }
     r->layer[i].spec.activation = activation;
     r->layer[i].spec.slope = slope;
     const int mixed = v->mixed;
     char axes[8];
     memcpy(axes, v->axes, sizeof axes);
     bml_onnx__value *out = bml_onnx__becomes(r, to, i, axes);
-    if (out) out->mixed = mixed;
+    if (out) {
+        out->mixed = mixed;
+    }
 }
 
 /* Weights [in][units] (turned: [units][in]) behind layer `from`, rows in the order of the layer: mixed as in a
@@ -793,7 +946,9 @@ static int bml_onnx__dense(bml_onnx__reader *r, int from, const bml_onnx__tensor
         return -1;
     }
     const int i = bml_onnx__product(r, from, 0, units);
-    if (i < 0) return -1;
+    if (i < 0) {
+        return -1;
+    }
     for (int c = 0; c < in; c++) { /* ONNX' row c is [feature c / steps][step c % steps] of a mixed vector */
         const int to = mixed ? (c % mixed) * (in / mixed) + c / mixed : c;
         for (int k = 0; k < units; k++) {
@@ -816,7 +971,9 @@ static void bml_onnx__gemm(bml_onnx__reader *r, const bml_onnx__node *node) {
     }
     const int from = bml_onnx__vector(r, bml_onnx__in(r, node, 0), &mixed);
     const int i = from < 0 ? -1 : bml_onnx__dense(r, from, w, bml_onnx__int(node, "transB", 0) != 0, mixed);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     bml_onnx__layer *l = &r->layer[i];
     const ptrdiff_t n = (ptrdiff_t)r->layer[from].features * l->features;
     for (ptrdiff_t k = 0; k < n; k++)
@@ -834,7 +991,9 @@ static void bml_onnx__matmul(bml_onnx__reader *r, const bml_onnx__node *node) {
     const bml_onnx__tensor *w = bml_onnx__constant(r, node, 1);
     bml_onnx__value *x = bml_onnx__in(r, node, 0);
     const int from = bml_onnx__layer_of(r, x);
-    if (from < 0) return;
+    if (from < 0) {
+        return;
+    }
     if (!w || w->n_dims != 2 || !bml_onnx__features_last(x)) {
         bml_onnx__unknown(r, "a product of other things than features and a constant matrix");
         return;
@@ -847,12 +1006,18 @@ static void bml_onnx__matmul(bml_onnx__reader *r, const bml_onnx__node *node) {
 
 /* The number of constants that act on each feature: 1, or the features'; 0: another shape. */
 static int bml_onnx__per_feature(const bml_onnx__value *v, const bml_onnx__tensor *t) {
-    if (t->n == 1) return 1;
+    if (t->n == 1) {
+        return 1;
+    }
     const int n = (int)strlen(v->axes);
-    if (t->n != v->features || v->mixed || strchr(v->axes, 'D')) return 0;
+    if (t->n != v->features || v->mixed || strchr(v->axes, 'D')) {
+        return 0;
+    }
     for (int k = 0; k < t->n_dims; k++) { /* the axis that is not of size one must be that of features */
         const int axis = n - t->n_dims + k;
-        if (t->dim[k] > 1 && (axis < 0 || !bml_onnx__is_feature(v->axes[axis]))) return 0;
+        if (t->dim[k] > 1 && (axis < 0 || !bml_onnx__is_feature(v->axes[axis]))) {
+            return 0;
+        }
     }
     return 1;
 }
@@ -869,7 +1034,9 @@ static void bml_onnx__with_constant(bml_onnx__reader *r, const bml_onnx__node *n
     }
     double *by = (double *)bml_onnx__take(r, t->n, sizeof *by);
     const double minus = -1;
-    if (!by) return;
+    if (!by) {
+        return;
+    }
     for (ptrdiff_t k = 0; k < t->n; k++)
         by[k] = div ? 1 / t->value[k] : t->value[k];
     for (ptrdiff_t k = 0; sub && !constant_first && k < t->n; k++)
@@ -878,20 +1045,27 @@ static void bml_onnx__with_constant(bml_onnx__reader *r, const bml_onnx__node *n
     memcpy(axes, x->axes, sizeof axes);
     const int mixed = x->mixed;
     int i;
-    if (add || sub)
+    if (add || sub) {
         i = bml_onnx__affine(r, x, sub && constant_first ? &minus : NULL, 1, by, t->n);
-    else
+    } else {
         i = bml_onnx__affine(r, x, by, t->n, NULL, 0);
+    }
     bml_onnx__value *out = bml_onnx__becomes(r, node->out[0], i, axes);
-    if (out) out->mixed = mixed;
+    if (out) {
+        out->mixed = mixed;
+    }
 }
 
 /* x Sigmoid(x): the Sigmoid is the node. */
 static int bml_onnx__silu(bml_onnx__reader *r, bml_onnx__node *node) {
     bml_onnx__node *times = bml_onnx__taker(r, node->out[0]);
-    if (!times || !bml_onnx__is(times->op, "Mul") || times->n_in != 2) return 0;
+    if (!times || !bml_onnx__is(times->op, "Mul") || times->n_in != 2) {
+        return 0;
+    }
     const int other = times->in[0] == node->out[0] ? times->in[1] : times->in[0];
-    if (other != node->in[0]) return 0;
+    if (other != node->in[0]) {
+        return 0;
+    }
     bml_onnx__activate(r, times->out[0], &r->value[other], 2, BML_NN_SILU, 0);
     times->done = 1;
     return 1;
@@ -901,12 +1075,20 @@ static int bml_onnx__silu(bml_onnx__reader *r, bml_onnx__node *node) {
 static int bml_onnx__softplus(bml_onnx__reader *r, const bml_onnx__node *node) {
     bml_onnx__node *where = bml_onnx__taker(r, node->out[0]);
     bml_onnx__node *greater = NULL;
-    if (!where || !bml_onnx__is(where->op, "Where") || where->n_in != 3 || where->in[1] != node->in[0]) return 0;
+    if (!where || !bml_onnx__is(where->op, "Where") || where->n_in != 3 || where->in[1] != node->in[0]) {
+        return 0;
+    }
     for (int i = 0; i < r->n_nodes; i++)
-        if (r->node[i].n_out == 1 && r->node[i].out[0] == where->in[0]) greater = &r->node[i];
-    if (!greater || !bml_onnx__is(greater->op, "Greater") || greater->n_in != 2) return 0;
+        if (r->node[i].n_out == 1 && r->node[i].out[0] == where->in[0]) {
+            greater = &r->node[i];
+        }
+    if (!greater || !bml_onnx__is(greater->op, "Greater") || greater->n_in != 2) {
+        return 0;
+    }
     const bml_onnx__tensor *limit = bml_onnx__constant(r, greater, 1);
-    if (greater->in[0] != node->in[0] || !limit || limit->n != 1 || !(limit->value[0] >= 20)) return 0;
+    if (greater->in[0] != node->in[0] || !limit || limit->n != 1 || !(limit->value[0] >= 20)) {
+        return 0;
+    }
     bml_onnx__activate(r, where->out[0], &r->value[node->in[0]], 3, BML_NN_SOFTPLUS, 0);
     where->done = greater->done = 1;
     return 1;
@@ -914,10 +1096,14 @@ static int bml_onnx__softplus(bml_onnx__reader *r, const bml_onnx__node *node) {
 
 /* Whether node is an op with the constant `number` on either side. */
 static int bml_onnx__op_with(const bml_onnx__reader *r, const bml_onnx__node *node, const char *op, double number) {
-    if (!node || !bml_onnx__is(node->op, op)) return 0;
+    if (!node || !bml_onnx__is(node->op, op)) {
+        return 0;
+    }
     for (int k = 0; k < 2; k++) {
         const bml_onnx__tensor *t = bml_onnx__constant(r, node, k);
-        if (t && t->n == 1 && fabs(t->value[0] - number) < 1e-6) return 1;
+        if (t && t->n == 1 && fabs(t->value[0] - number) < 1e-6) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -926,14 +1112,19 @@ static int bml_onnx__op_with(const bml_onnx__reader *r, const bml_onnx__node *no
    that they are looked at first. */
 static int bml_onnx__gelu(bml_onnx__reader *r, bml_onnx__node *node) {
     bml_onnx__node *erf_node = bml_onnx__taker(r, node->out[0]);
-    if (!bml_onnx__op_with(r, node, "Div", 1.4142135623730951) || !erf_node || !bml_onnx__is(erf_node->op, "Erf"))
+    if (!bml_onnx__op_with(r, node, "Div", 1.4142135623730951) || !erf_node || !bml_onnx__is(erf_node->op, "Erf")) {
         return 0;
+    }
     bml_onnx__node *plus = bml_onnx__taker(r, erf_node->out[0]);
     bml_onnx__node *times = plus ? bml_onnx__taker(r, plus->out[0]) : NULL;
     bml_onnx__node *half = times ? bml_onnx__taker(r, times->out[0]) : NULL;
-    if (!half || !bml_onnx__op_with(r, plus, "Add", 1) || !bml_onnx__op_with(r, half, "Mul", 0.5)) return 0;
+    if (!half || !bml_onnx__op_with(r, plus, "Add", 1) || !bml_onnx__op_with(r, half, "Mul", 0.5)) {
+        return 0;
+    }
     const int other = times->in[0] == plus->out[0] ? times->in[1] : times->in[0];
-    if (!bml_onnx__is(times->op, "Mul") || other != node->in[0]) return 0;
+    if (!bml_onnx__is(times->op, "Mul") || other != node->in[0]) {
+        return 0;
+    }
     bml_onnx__activate(r, half->out[0], &r->value[other], 2, BML_NN_GELU, 0);
     erf_node->done = plus->done = times->done = half->done = 1;
     return 1;
@@ -943,7 +1134,9 @@ static int bml_onnx__gelu(bml_onnx__reader *r, bml_onnx__node *node) {
 static void bml_onnx__sum(bml_onnx__reader *r, const bml_onnx__node *node, bml_onnx__value *a, bml_onnx__value *b) {
     const int first = bml_onnx__layer_of(r, a);
     const int second = bml_onnx__layer_of(r, b);
-    if (first < 0 || second < 0) return;
+    if (first < 0 || second < 0) {
+        return;
+    }
     if (strcmp(a->axes, b->axes) || a->steps != b->steps || a->features != b->features || a->mixed != b->mixed) {
         bml_onnx__unknown(r, "a sum of layers of different shapes");
         return;
@@ -952,17 +1145,23 @@ static void bml_onnx__sum(bml_onnx__reader *r, const bml_onnx__node *node, bml_o
     memcpy(axes, a->axes, sizeof axes);
     const int mixed = a->mixed;
     const int i = bml_onnx__add(r, BML_NN_ADD, first);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     r->layer[i].from[r->layer[i].n_from++] = second;
     bml_onnx__value *out = bml_onnx__becomes(r, node->out[0], i, axes);
-    if (out) out->mixed = mixed;
+    if (out) {
+        out->mixed = mixed;
+    }
 }
 
 static void bml_onnx__binary(bml_onnx__reader *r, bml_onnx__node *node) {
     bml_onnx__value *a = bml_onnx__in(r, node, 0);
     bml_onnx__value *b = bml_onnx__in(r, node, 1);
     if (a && b && a->kind == BML_ONNX__ACTIVATION && b->kind == BML_ONNX__CONSTANT) {
-        if (!bml_onnx__gelu(r, node)) bml_onnx__with_constant(r, node, a, &b->constant, 0);
+        if (!bml_onnx__gelu(r, node)) {
+            bml_onnx__with_constant(r, node, a, &b->constant, 0);
+        }
     } else if (a && b && b->kind == BML_ONNX__ACTIVATION && a->kind == BML_ONNX__CONSTANT) {
         bml_onnx__with_constant(r, node, b, &a->constant, 1);
     } else if (a && b && bml_onnx__is(node->op, "Add")) {
@@ -993,8 +1192,12 @@ static void bml_onnx__activation(bml_onnx__reader *r, bml_onnx__node *node) {
     const double low = lo && lo->n == 1 ? lo->value[0] : bml_onnx__real(node, "min", -HUGE_VAL);
     const double high = hi && hi->n == 1 ? hi->value[0] : bml_onnx__real(node, "max", HUGE_VAL);
     const double alpha = bml_onnx__real(node, "alpha", 0.01);
-    if (activation == BML_NN_SIGMOID && bml_onnx__silu(r, node)) return;
-    if (activation == BML_NN_SOFTPLUS && bml_onnx__softplus(r, node)) return;
+    if (activation == BML_NN_SIGMOID && bml_onnx__silu(r, node)) {
+        return;
+    }
+    if (activation == BML_NN_SOFTPLUS && bml_onnx__softplus(r, node)) {
+        return;
+    }
     if (activation == BML_NN_HARDTANH && !(low == -1 && high == 1)) {
         bml_onnx__fail(r, BML_ONNX_UNKNOWN, "limits %g ... %g: only -1 ... 1 is known", low, high);
     } else if (activation == BML_NN_SOFTMAX &&
@@ -1013,7 +1216,9 @@ static void bml_onnx__batch_norm(bml_onnx__reader *r, const bml_onnx__node *node
     const bml_onnx__tensor *t[4];
     const double epsilon = bml_onnx__real(node, "epsilon", 1e-5);
     const int i = bml_onnx__layer_of(r, x);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     for (int k = 0; k < 4; k++) {
         t[k] = bml_onnx__constant(r, node, k + 1);
         if (!t[k] || t[k]->n != x->features || x->mixed || !bml_onnx__is_feature(x->axes[1])) {
@@ -1030,11 +1235,15 @@ static void bml_onnx__batch_norm(bml_onnx__reader *r, const bml_onnx__node *node
             scale[k] = t[0]->value[k] / sqrt(t[3]->value[k] + epsilon);
             scale[n + k] = t[1]->value[k] - t[2]->value[k] * scale[k];
         }
-        if (scale) bml_onnx__becomes(r, node->out[0], bml_onnx__affine(r, x, scale, n, scale + n, n), axes);
+        if (scale) {
+            bml_onnx__becomes(r, node->out[0], bml_onnx__affine(r, x, scale, n, scale + n, n), axes);
+        }
         return;
     }
     const int norm = bml_onnx__add(r, BML_NN_BATCH_NORM, i);
-    if (norm < 0) return;
+    if (norm < 0) {
+        return;
+    }
     r->layer[norm].spec.epsilon = epsilon;
     for (int k = 0; k < 4; k++) {
         float *to = r->layer[norm].tensor[k] = bml_onnx__floats(r, n);
@@ -1047,7 +1256,9 @@ static void bml_onnx__batch_norm(bml_onnx__reader *r, const bml_onnx__node *node
 static void bml_onnx__layer_norm(bml_onnx__reader *r, const bml_onnx__node *node) {
     bml_onnx__value *x = bml_onnx__in(r, node, 0);
     const int i = bml_onnx__layer_of(r, x);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     const int axis = bml_onnx__axis(x, (double)bml_onnx__int(node, "axis", -1), 0);
     const bml_onnx__tensor *scale = bml_onnx__constant(r, node, 1);
     const bml_onnx__tensor *bias = bml_onnx__constant(r, node, 2);
@@ -1057,7 +1268,9 @@ static void bml_onnx__layer_norm(bml_onnx__reader *r, const bml_onnx__node *node
         return;
     }
     const int norm = bml_onnx__add(r, BML_NN_LAYER_NORM, i);
-    if (norm < 0) return;
+    if (norm < 0) {
+        return;
+    }
     bml_onnx__layer *l = &r->layer[norm];
     l->spec.epsilon = bml_onnx__real(node, "epsilon", 1e-5);
     l->tensor[0] = bml_onnx__floats(r, x->features);
@@ -1089,7 +1302,9 @@ static void bml_onnx__cell_weights(bml_onnx__reader *r, bml_onnx__layer *l, cons
     float *kernel = l->tensor[3 * direction] = bml_onnx__floats(r, (ptrdiff_t)in * wide);
     float *recurrent = l->tensor[3 * direction + 1] = bml_onnx__floats(r, (ptrdiff_t)units * wide);
     float *bias = l->tensor[3 * direction + 2] = bml_onnx__floats(r, (ptrdiff_t)2 * wide);
-    if (r->status) return;
+    if (r->status) {
+        return;
+    }
     for (int k = 0; k < wide; k++) {
         const ptrdiff_t row = (ptrdiff_t)bml_onnx__gate(l->spec.kind, k / units) * units + k % units;
         const double *w = t[0]->value + ((ptrdiff_t)direction * wide + row) * in;
@@ -1099,8 +1314,12 @@ static void bml_onnx__cell_weights(bml_onnx__reader *r, bml_onnx__layer *l, cons
             kernel[(ptrdiff_t)c * wide + k] = (float)w[c];
         for (int c = 0; c < units; c++)
             recurrent[(ptrdiff_t)c * wide + k] = (float)back[c];
-        if (b) bias[k] = (float)(two_rows ? b[0] : b[0] + b[wide]);
-        if (b && two_rows) bias[wide + k] = (float)b[wide];
+        if (b) {
+            bias[k] = (float)(two_rows ? b[0] : b[0] + b[wide]);
+        }
+        if (b && two_rows) {
+            bias[wide + k] = (float)b[wide];
+        }
     }
 }
 
@@ -1109,18 +1328,35 @@ static int bml_onnx__cell_refused(bml_onnx__reader *r, const bml_onnx__node *nod
     bml_onnx__attribute a;
     for (int k = 4; k < node->n_in; k++) {
         const bml_onnx__value *v = bml_onnx__in(r, node, k);
-        if (!v) continue;
-        if (k == 4) return bml_onnx__unknown(r, "sequence_lens");
-        if (k == 7) return bml_onnx__unknown(r, "peepholes");
+        if (!v) {
+            continue;
+        }
+        if (k == 4) {
+            return bml_onnx__unknown(r, "sequence_lens");
+        }
+        if (k == 7) {
+            return bml_onnx__unknown(r, "peepholes");
+        }
         for (ptrdiff_t i = 0; v->kind == BML_ONNX__CONSTANT && i < v->constant.n; i++)
-            if (v->constant.value[i] != 0) return bml_onnx__unknown(r, "an initial state that is not zero");
-        if (v->kind != BML_ONNX__CONSTANT) return bml_onnx__unknown(r, "an initial state that is no constant");
+            if (v->constant.value[i] != 0) {
+                return bml_onnx__unknown(r, "an initial state that is not zero");
+            }
+        if (v->kind != BML_ONNX__CONSTANT) {
+            return bml_onnx__unknown(r, "an initial state that is no constant");
+        }
     }
-    if (bml_onnx__find(&a, node, "clip")) return bml_onnx__unknown(r, "clip");
-    if (bml_onnx__int(node, "layout", 0)) return bml_onnx__unknown(r, "layout = 1");
-    if (bml_onnx__int(node, "input_forget", 0)) return bml_onnx__unknown(r, "input_forget");
-    if (bml_onnx__find(&a, node, "direction") && !bml_onnx__is(a.s, "forward") && !bml_onnx__is(a.s, "bidirectional"))
+    if (bml_onnx__find(&a, node, "clip")) {
+        return bml_onnx__unknown(r, "clip");
+    }
+    if (bml_onnx__int(node, "layout", 0)) {
+        return bml_onnx__unknown(r, "layout = 1");
+    }
+    if (bml_onnx__int(node, "input_forget", 0)) {
+        return bml_onnx__unknown(r, "input_forget");
+    }
+    if (bml_onnx__find(&a, node, "direction") && !bml_onnx__is(a.s, "forward") && !bml_onnx__is(a.s, "bidirectional")) {
         return bml_onnx__unknown(r, "the reverse direction alone");
+    }
     return 0;
 }
 
@@ -1132,22 +1368,29 @@ static int bml_onnx__cell_activations(bml_onnx__reader *r, const bml_onnx__node 
     bml_onnx__field f;
     int k = 0;
     *relu = 0;
-    if (!bml_onnx__find(&a, node, "activations")) return 0;
+    if (!bml_onnx__find(&a, node, "activations")) {
+        return 0;
+    }
     bml_onnx__span s = a.ints;
     while (bml_onnx__next(&f, &s) > 0) {
-        if (f.number != 9) continue;
+        if (f.number != 9) {
+            continue;
+        }
         const bml_onnx__text name = bml_onnx__text_of(f.body);
-        if (kind == BML_NN_RNN && bml_onnx__is(name, "Relu"))
+        if (kind == BML_NN_RNN && bml_onnx__is(name, "Relu")) {
             *relu = 1;
-        else if (!bml_onnx__is(name, wanted[kind - BML_NN_GRU][k % n_wanted[kind - BML_NN_GRU]]))
+        } else if (!bml_onnx__is(name, wanted[kind - BML_NN_GRU][k % n_wanted[kind - BML_NN_GRU]])) {
             return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "the activation %.*s", name.n < 40 ? name.n : 40, name.at);
+        }
         k++;
     }
     return 0;
 }
 
 static int bml_onnx__cell_kind(const bml_onnx__node *node) {
-    if (bml_onnx__is(node->op, "GRU")) return BML_NN_GRU;
+    if (bml_onnx__is(node->op, "GRU")) {
+        return BML_NN_GRU;
+    }
     return bml_onnx__is(node->op, "LSTM") ? BML_NN_LSTM : BML_NN_RNN;
 }
 
@@ -1160,9 +1403,13 @@ static void bml_onnx__recurrent(bml_onnx__reader *r, const bml_onnx__node *node)
     bml_onnx__value *x = bml_onnx__in(r, node, 0);
     bml_onnx__attribute a;
     int relu = 0;
-    if (bml_onnx__cell_refused(r, node) || bml_onnx__cell_activations(r, node, kind, &relu)) return;
+    if (bml_onnx__cell_refused(r, node) || bml_onnx__cell_activations(r, node, kind, &relu)) {
+        return;
+    }
     const int from = bml_onnx__layer_of(r, x);
-    if (from < 0) return;
+    if (from < 0) {
+        return;
+    }
     const int directions = bml_onnx__find(&a, node, "direction") && bml_onnx__is(a.s, "bidirectional") ? 2 : 1;
     const int units = (int)bml_onnx__int(node, "hidden_size", t[1] && t[1]->n_dims == 3 ? (int64_t)t[1]->dim[2] : 0);
     const double wide = (double)directions * gates * units;
@@ -1186,9 +1433,13 @@ static void bml_onnx__recurrent(bml_onnx__reader *r, const bml_onnx__node *node)
     l->features = directions * units;
     for (int d = 0; d < directions; d++)
         bml_onnx__cell_weights(r, l, t, gates, x->features, d);
-    if (r->status) return;
+    if (r->status) {
+        return;
+    }
     for (int k = 0; k < 2 && k < node->n_out; k++) { /* Y, Y_h; the LSTM's Y_c is refused where it is used */
-        if (node->out[k] < 0) continue;
+        if (node->out[k] < 0) {
+            continue;
+        }
         bml_onnx__value *v = &r->value[node->out[k]];
         v->kind = BML_ONNX__ACTIVATION;
         v->cell = r->n_cells;
@@ -1209,25 +1460,33 @@ static int bml_onnx__window(bml_onnx__reader *r, const bml_onnx__node *node, int
     double list[4];
     bml_onnx__attribute a;
     int n = bml_onnx__ints(list, 4, node, "dilations");
-    if (n < 0 || n > 1 || (n == 1 && list[0] != 1))
+    if (n < 0 || n > 1 || (n == 1 && list[0] != 1)) {
         return bml_onnx__unknown(r, "dilations, or more than one dimension");
+    }
     n = bml_onnx__ints(list, 4, node, "strides");
-    if (n < 0 || n > 1 || (n == 1 && !(list[0] >= 1 && list[0] < 1e6))) return bml_onnx__unknown(r, "strides");
+    if (n < 0 || n > 1 || (n == 1 && !(list[0] >= 1 && list[0] < 1e6))) {
+        return bml_onnx__unknown(r, "strides");
+    }
     *stride = n == 1 ? (int)list[0] : 1;
     *same = 0;
-    if (bml_onnx__int(node, "ceil_mode", 0)) return bml_onnx__unknown(r, "ceil_mode");
+    if (bml_onnx__int(node, "ceil_mode", 0)) {
+        return bml_onnx__unknown(r, "ceil_mode");
+    }
     if (bml_onnx__find(&a, node, "auto_pad") && !bml_onnx__is(a.s, "NOTSET")) {
         *same = bml_onnx__is(a.s, "SAME_UPPER");
         return *same || bml_onnx__is(a.s, "VALID") ? 0 : bml_onnx__unknown(r, "auto_pad");
     }
     n = bml_onnx__ints(list, 4, node, "pads");
-    if (n <= 0 || (list[0] == 0 && list[n - 1] == 0)) return n < 0 ? bml_onnx__unknown(r, "pads") : 0;
+    if (n <= 0 || (list[0] == 0 && list[n - 1] == 0)) {
+        return n < 0 ? bml_onnx__unknown(r, "pads") : 0;
+    }
     const int out = (steps + *stride - 1) / *stride;
     const int all = (out - 1) * *stride + kernel - steps;
-    if (n != 2 || list[0] != all / 2 || list[1] != all - all / 2)
+    if (n != 2 || list[0] != all / 2 || list[1] != all - all / 2) {
         return bml_onnx__fail(r, BML_ONNX_UNKNOWN,
                               "padding by %g and %g: none is known, and %d and %d, which keep %d steps", list[0],
                               n == 2 ? list[1] : 0, all / 2, all - all / 2, out);
+    }
     *same = 1;
     return 0;
 }
@@ -1250,7 +1509,9 @@ static void bml_onnx__conv(bml_onnx__reader *r, const bml_onnx__node *node) {
         return;
     }
     const int from = bml_onnx__sequence(r, bml_onnx__in(r, node, 0), 1);
-    if (from < 0) return;
+    if (from < 0) {
+        return;
+    }
     const int units = (int)w->dim[0];
     const int in = (int)w->dim[1];
     const int kernel = (int)w->dim[2];
@@ -1258,9 +1519,13 @@ static void bml_onnx__conv(bml_onnx__reader *r, const bml_onnx__node *node) {
         bml_onnx__fail(r, BML_ONNX_BAD_FILE, "a kernel of %d channels where %d come in", in, r->layer[from].features);
         return;
     }
-    if (bml_onnx__window(r, node, kernel, r->layer[from].steps, &stride, &same)) return;
+    if (bml_onnx__window(r, node, kernel, r->layer[from].steps, &stride, &same)) {
+        return;
+    }
     const int i = bml_onnx__product(r, from, kernel, units);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     for (int u = 0; u < units; u++) {
         for (int c = 0; c < in; c++)
             for (int k = 0; k < kernel; k++)
@@ -1278,7 +1543,9 @@ static void bml_onnx__pool(bml_onnx__reader *r, const bml_onnx__node *node) {
     const int global = node->op.at[0] == 'G';
     const int from = bml_onnx__sequence(r, bml_onnx__in(r, node, 0), 1);
     double list[4];
-    if (from < 0) return;
+    if (from < 0) {
+        return;
+    }
     const int features = r->layer[from].features;
     int kernel = r->layer[from].steps;
     int stride = 1;
@@ -1290,14 +1557,18 @@ static void bml_onnx__pool(bml_onnx__reader *r, const bml_onnx__node *node) {
             return;
         }
         kernel = (int)list[0];
-        if (bml_onnx__window(r, node, kernel, r->layer[from].steps, &stride, &same)) return;
+        if (bml_onnx__window(r, node, kernel, r->layer[from].steps, &stride, &same)) {
+            return;
+        }
     }
     if (same) {
         bml_onnx__unknown(r, "padding");
         return;
     }
     const int i = mean ? bml_onnx__product(r, from, kernel, features) : bml_onnx__add(r, BML_NN_POOL, from);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     for (int k = 0; mean && k < kernel; k++)
         for (int c = 0; c < features; c++)
             r->layer[i].tensor[0][((ptrdiff_t)k * features + c) * features + c] = 1.0f / (float)kernel;
@@ -1310,7 +1581,9 @@ static void bml_onnx__pool(bml_onnx__reader *r, const bml_onnx__node *node) {
 /* A vector of v: all axes behind the batch's. */
 static void bml_onnx__to_vector(bml_onnx__reader *r, int to, bml_onnx__value *v) {
     const int i = bml_onnx__layer_of(r, v);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     const int channels_first = !strcmp(v->axes, "NCT") && v->features > 1 && v->steps > 1;
     const int steps = v->steps;
     int mixed = v->mixed;
@@ -1318,9 +1591,13 @@ static void bml_onnx__to_vector(bml_onnx__reader *r, int to, bml_onnx__value *v)
         bml_onnx__unknown(r, "flattens another order of axes than [batch][...]");
         return;
     }
-    if (channels_first) mixed = steps;
+    if (channels_first) {
+        mixed = steps;
+    }
     bml_onnx__value *out = bml_onnx__becomes(r, to, bml_onnx__flatten(r, i), "NF");
-    if (out) out->mixed = mixed;
+    if (out) {
+        out->mixed = mixed;
+    }
 }
 
 /* Axes D and C, one beside the other, become one, as the layer has them. */
@@ -1328,11 +1605,17 @@ static int bml_onnx__join_directions(bml_onnx__reader *r, int to, const bml_onnx
     char axes[8];
     int k = 0;
     for (const char *a = v->axes; *a; a++) {
-        if (*a == 'D' && a[1] != 'C') return 0;
-        if (*a != 'D') axes[k++] = *a;
+        if (*a == 'D' && a[1] != 'C') {
+            return 0;
+        }
+        if (*a != 'D') {
+            axes[k++] = *a;
+        }
     }
     axes[k] = 0;
-    if (k != n) return 0;
+    if (k != n) {
+        return 0;
+    }
     bml_onnx__same(r, to, v);
     snprintf(r->value[to].axes, sizeof r->value[to].axes, "%s", axes);
     return 1;
@@ -1346,24 +1629,34 @@ static int bml_onnx__target(double *want, int n, const bml_onnx__reader *r, cons
     int batch = 0;
     const int rank = (int)strlen(v->axes);
     for (int k = 0; k < rank; k++)
-        if (v->axes[k] != 'N') have *= bml_onnx__size(r, v, k);
+        if (v->axes[k] != 'N') {
+            have *= bml_onnx__size(r, v, k);
+        }
     for (int k = 0; k < n; k++) {
-        if (want[k] == 0) want[k] = k < rank ? bml_onnx__size(r, v, k) : -1;
-        if (want[k] == r->static_batch && r->static_batch > 0 && !batch && k < rank && v->axes[k] == 'N')
+        if (want[k] == 0) {
+            want[k] = k < rank ? bml_onnx__size(r, v, k) : -1;
+        }
+        if (want[k] == r->static_batch && r->static_batch > 0 && !batch && k < rank && v->axes[k] == 'N') {
             want[k] = bml_onnx__batch;
-        if (want[k] == bml_onnx__batch)
+        }
+        if (want[k] == bml_onnx__batch) {
             batch++;
-        else if (want[k] < 0)
+        } else if (want[k] < 0) {
             rest = k;
-        else
+        } else {
             asked *= want[k];
+        }
     }
     if (rest >= 0 && !batch && asked == have) { /* what is left is the batch */
         want[rest] = bml_onnx__batch;
         return 1;
     }
-    if (batch != 1 || asked < 1) return 0;
-    if (rest >= 0) want[rest] = have / asked;
+    if (batch != 1 || asked < 1) {
+        return 0;
+    }
+    if (rest >= 0) {
+        want[rest] = have / asked;
+    }
     return rest >= 0 ? want[rest] >= 1 && want[rest] == floor(want[rest]) : asked == have;
 }
 
@@ -1376,14 +1669,18 @@ static void bml_onnx__to_shape(bml_onnx__reader *r, const bml_onnx__node *node) 
         return;
     }
     for (ptrdiff_t k = 0; bml_onnx__int(node, "allowzero", 0) && k < t->n; k++)
-        if (t->value[k] == 0) bml_onnx__unknown(r, "an axis of no numbers");
+        if (t->value[k] == 0) {
+            bml_onnx__unknown(r, "an axis of no numbers");
+        }
     memcpy(want, t->value, (size_t)t->n * sizeof *want);
     const int n = (int)t->n;
     if (!bml_onnx__target(want, n, r, v)) {
         bml_onnx__unknown(r, "a shape that mixes the batch with other axes");
         return;
     }
-    if (strchr(v->axes, 'D') && bml_onnx__join_directions(r, node->out[0], v, n)) return;
+    if (strchr(v->axes, 'D') && bml_onnx__join_directions(r, node->out[0], v, n)) {
+        return;
+    }
     if (want[0] != bml_onnx__batch || strchr(v->axes, 'D')) {
         bml_onnx__unknown(r, "a shape whose first axis is not the batch");
         return;
@@ -1397,8 +1694,12 @@ static void bml_onnx__to_shape(bml_onnx__reader *r, const bml_onnx__node *node) 
         return;
     }
     int i = bml_onnx__plain(r, v);
-    if (i >= 0 && !strcmp(v->axes, "NCT")) i = bml_onnx__turn(r, i, v->steps, v->features);
-    if (i >= 0) bml_onnx__becomes(r, node->out[0], bml_onnx__reshape(r, i, (int)want[1], (int)want[2]), "NTC");
+    if (i >= 0 && !strcmp(v->axes, "NCT")) {
+        i = bml_onnx__turn(r, i, v->steps, v->features);
+    }
+    if (i >= 0) {
+        bml_onnx__becomes(r, node->out[0], bml_onnx__reshape(r, i, (int)want[1], (int)want[2]), "NTC");
+    }
 }
 
 static void bml_onnx__transpose(bml_onnx__reader *r, const bml_onnx__node *node) {
@@ -1432,8 +1733,12 @@ static void bml_onnx__transpose(bml_onnx__reader *r, const bml_onnx__node *node)
 /* The axes of Squeeze and Unsqueeze: an attribute, later an input. */
 static int bml_onnx__axes(double *list, const bml_onnx__reader *r, const bml_onnx__node *node) {
     const bml_onnx__tensor *t = bml_onnx__constant(r, node, 1);
-    if (!t) return bml_onnx__ints(list, BML_ONNX__RANK, node, "axes");
-    if (t->n > BML_ONNX__RANK) return -1;
+    if (!t) {
+        return bml_onnx__ints(list, BML_ONNX__RANK, node, "axes");
+    }
+    if (t->n > BML_ONNX__RANK) {
+        return -1;
+    }
     memcpy(list, t->value, (size_t)t->n * sizeof *list);
     return (int)t->n;
 }
@@ -1445,7 +1750,9 @@ static void bml_onnx__squeeze(bml_onnx__reader *r, const bml_onnx__node *node, b
     const int n = (int)strlen(v->axes);
     for (int k = 0; k < given; k++) {
         const int axis = bml_onnx__axis(v, list[k], 0);
-        if (axis >= 0) drop[axis] = 1;
+        if (axis >= 0) {
+            drop[axis] = 1;
+        }
     }
     char axes[8] = "";
     int kept = 0;
@@ -1466,7 +1773,9 @@ static void bml_onnx__squeeze(bml_onnx__reader *r, const bml_onnx__node *node, b
     }
     if (steps || features) { /* one step, or one feature at each: the rest is a vector */
         bml_onnx__to_vector(r, node->out[0], v);
-        if (!r->status && kept != 2) bml_onnx__unknown(r, "leaves no [batch][features]");
+        if (!r->status && kept != 2) {
+            bml_onnx__unknown(r, "leaves no [batch][features]");
+        }
         return;
     }
     bml_onnx__same(r, node->out[0], v);
@@ -1550,7 +1859,9 @@ static int bml_onnx__fold(bml_onnx__reader *r, const bml_onnx__node *node) {
     const int cast = bml_onnx__is(node->op, "Cast") || bml_onnx__is(node->op, "Identity");
     const int shape =
         bml_onnx__is(node->op, "Squeeze") || bml_onnx__is(node->op, "Unsqueeze") || bml_onnx__is(node->op, "Reshape");
-    if (!a || node->n_out != 1) return 0;
+    if (!a || node->n_out != 1) {
+        return 0;
+    }
     memset(&out, 0, sizeof out);
     out = *a;
     if (shape) {
@@ -1558,7 +1869,9 @@ static int bml_onnx__fold(bml_onnx__reader *r, const bml_onnx__node *node) {
         out.dim[0] = (double)a->n;
     } else if (bml_onnx__is(node->op, "Gather") && b && b->n == 1) {
         const double k = b->value[0] < 0 ? b->value[0] + (double)a->n : b->value[0];
-        if (a->n_dims != 1 || !(k >= 0 && k < (double)a->n)) return 0;
+        if (a->n_dims != 1 || !(k >= 0 && k < (double)a->n)) {
+            return 0;
+        }
         out.value = a->value + (int)k;
         out.n = 1;
         out.n_dims = 0;
@@ -1568,13 +1881,19 @@ static int bml_onnx__fold(bml_onnx__reader *r, const bml_onnx__node *node) {
         bml_onnx__attribute attribute;
         bml_onnx__text name = {"", 0};
         for (ptrdiff_t k = 1; expand && k < a->n; k++)
-            if (a->value[k] != a->value[0]) return 0;
-        if (expand && a->n < 1) return 0;
+            if (a->value[k] != a->value[0]) {
+                return 0;
+            }
+        if (expand && a->n < 1) {
+            return 0;
+        }
         out.n = out.n_dims = 1;
         out.dim[0] = 1;
         if (!expand) {
             out.value = (double *)bml_onnx__take(r, 1, sizeof *out.value);
-            if (bml_onnx__find(&attribute, node, "value")) bml_onnx__tensor_read(r, &out, &name, attribute.tensor);
+            if (bml_onnx__find(&attribute, node, "value")) {
+                bml_onnx__tensor_read(r, &out, &name, attribute.tensor);
+            }
         }
     } else if (!cast) {
         return 0;
@@ -1592,13 +1911,19 @@ static int bml_onnx__fold_lists(bml_onnx__reader *r, const bml_onnx__node *node)
     memset(&out, 0, sizeof out);
     for (int k = 0; k < node->n_in; k++) {
         const bml_onnx__tensor *t = bml_onnx__constant(r, node, k);
-        if (!t) return 0;
+        if (!t) {
+            return 0;
+        }
         out.n += t->n;
     }
-    if ((!concat && !slice) || node->n_out != 1 || out.n > BML_ONNX__FOLD) return 0;
+    if ((!concat && !slice) || node->n_out != 1 || out.n > BML_ONNX__FOLD) {
+        return 0;
+    }
     out.n_dims = 1;
     out.value = (double *)bml_onnx__take(r, out.n + 1, sizeof *out.value);
-    if (!out.value) return 1;
+    if (!out.value) {
+        return 1;
+    }
     ptrdiff_t n = 0;
     if (concat) {
         for (int k = 0; k < node->n_in; k++) {
@@ -1610,12 +1935,16 @@ static int bml_onnx__fold_lists(bml_onnx__reader *r, const bml_onnx__node *node)
         const bml_onnx__tensor *t = bml_onnx__constant(r, node, 0);
         const bml_onnx__tensor *from = bml_onnx__constant(r, node, 1);
         const bml_onnx__tensor *to = bml_onnx__constant(r, node, 2);
-        if (t->n_dims != 1 || !from || !to || from->n != 1 || to->n != 1 || node->n_in > 4) return 0;
+        if (t->n_dims != 1 || !from || !to || from->n != 1 || to->n != 1 || node->n_in > 4) {
+            return 0;
+        }
         const double size = (double)t->n;
         const double first = from->value[0] < 0 ? from->value[0] + size : from->value[0];
         const double end = to->value[0] < 0 ? to->value[0] + size : to->value[0];
         for (ptrdiff_t k = 0; k < t->n; k++)
-            if ((double)k >= first && (double)k < end) out.value[n++] = t->value[k];
+            if ((double)k >= first && (double)k < end) {
+                out.value[n++] = t->value[k];
+            }
     }
     out.n = n;
     out.dim[0] = (double)n;
@@ -1633,7 +1962,9 @@ static void bml_onnx__shape(bml_onnx__reader *r, const bml_onnx__node *node) {
     }
     const int n = (int)strlen(v->axes);
     out->constant.value = (double *)bml_onnx__take(r, n + 1, sizeof(double));
-    if (r->status) return;
+    if (r->status) {
+        return;
+    }
     out->kind = BML_ONNX__CONSTANT;
     out->constant.n = n;
     out->constant.n_dims = 1;
@@ -1646,7 +1977,9 @@ static void bml_onnx__shape(bml_onnx__reader *r, const bml_onnx__node *node) {
 static int bml_onnx__both_halves(bml_onnx__reader *r, const bml_onnx__node *node) {
     const bml_onnx__value *a = bml_onnx__in(r, node, 0);
     const bml_onnx__value *b = bml_onnx__in(r, node, 1);
-    if (node->n_in != 2 || !a || !b || a->half != 1 || b->half != 2 || a->cell != b->cell) return 0;
+    if (node->n_in != 2 || !a || !b || a->half != 1 || b->half != 2 || a->cell != b->cell) {
+        return 0;
+    }
     bml_onnx__same(r, node->out[0], a);
     r->value[node->out[0]].half = 0;
     return 1;
@@ -1658,11 +1991,15 @@ static int bml_onnx__stack(bml_onnx__reader *r, const bml_onnx__node *node) {
     int state[8];
     for (int k = 0; k < node->n_in; k++) {
         const bml_onnx__value *v = bml_onnx__in(r, node, k);
-        if (!v || v->kind != BML_ONNX__ACTIVATION || v->cell < 0 || !v->last || v->axes[0] != 'D') return 0;
+        if (!v || v->kind != BML_ONNX__ACTIVATION || v->cell < 0 || !v->last || v->axes[0] != 'D') {
+            return 0;
+        }
         for (int d = 0; d <= r->cell[v->cell].layer.spec.bidirectional && n < 8; d++)
             state[n++] = 2 * v->cell + d;
     }
-    if (bml_onnx__int(node, "axis", 0) != 0 || n >= 8) return 0;
+    if (bml_onnx__int(node, "axis", 0) != 0 || n >= 8) {
+        return 0;
+    }
     bml_onnx__value *out = &r->value[node->out[0]];
     out->kind = BML_ONNX__STATES;
     memcpy(out->state, state, sizeof state);
@@ -1674,7 +2011,9 @@ static void bml_onnx__concat(bml_onnx__reader *r, const bml_onnx__node *node) {
     bml_onnx__value *first = bml_onnx__in(r, node, 0);
     int from[BML_NN_MAX_FROM];
     int features = 0;
-    if (bml_onnx__both_halves(r, node) || bml_onnx__stack(r, node)) return;
+    if (bml_onnx__both_halves(r, node) || bml_onnx__stack(r, node)) {
+        return;
+    }
     if (node->n_in > BML_NN_MAX_FROM || !first) {
         bml_onnx__unknown(r, "of more than eight layers");
         return;
@@ -1685,7 +2024,9 @@ static void bml_onnx__concat(bml_onnx__reader *r, const bml_onnx__node *node) {
     for (int k = 0; k < node->n_in; k++) {
         bml_onnx__value *v = bml_onnx__in(r, node, k);
         from[k] = bml_onnx__plain(r, v);
-        if (from[k] < 0) return;
+        if (from[k] < 0) {
+            return;
+        }
         if (axis < 0 || strcmp(v->axes, axes) || !bml_onnx__is_feature(axes[axis]) || v->steps != first->steps) {
             bml_onnx__unknown(r, "joins another axis than that of features");
             return;
@@ -1693,7 +2034,9 @@ static void bml_onnx__concat(bml_onnx__reader *r, const bml_onnx__node *node) {
         features += v->features;
     }
     const int i = bml_onnx__add(r, BML_NN_CONCAT, from[0]);
-    if (i < 0) return;
+    if (i < 0) {
+        return;
+    }
     for (int k = 1; k < node->n_in; k++)
         r->layer[i].from[r->layer[i].n_from++] = from[k];
     r->layer[i].features = features;
@@ -1713,7 +2056,9 @@ static void bml_onnx__constant_node(bml_onnx__reader *r, const bml_onnx__node *n
         return;
     }
     v->constant.value = (double *)bml_onnx__take(r, BML_ONNX__RANK, sizeof(double));
-    if (r->status) return;
+    if (r->status) {
+        return;
+    }
     v->constant.n = 1;
     if (bml_onnx__find(&a, node, "value_float")) {
         v->constant.value[0] = a.f;
@@ -1744,10 +2089,11 @@ static int bml_onnx__seen(bml_onnx__reader *r, const bml_onnx__node *node) {
     } else if (!v || (v->kind != BML_ONNX__ACTIVATION && v->kind != BML_ONNX__STATES)) {
         return 0;
     } else if (bml_onnx__is(node->op, "Flatten")) {
-        if (bml_onnx__int(node, "axis", 1) == 1)
+        if (bml_onnx__int(node, "axis", 1) == 1) {
             bml_onnx__to_vector(r, node->out[0], v);
-        else
+        } else {
             bml_onnx__unknown(r, "axis is not 1");
+        }
     } else if (bml_onnx__is(node->op, "Squeeze")) {
         bml_onnx__squeeze(r, node, v);
     } else if (bml_onnx__is(node->op, "Unsqueeze")) {
@@ -1795,7 +2141,9 @@ static void bml_onnx__do(bml_onnx__reader *r, bml_onnx__node *node) {
         bml_onnx__recurrent(r, node);
         return;
     }
-    if (bml_onnx__fold(r, node) || bml_onnx__fold_lists(r, node) || bml_onnx__seen(r, node)) return;
+    if (bml_onnx__fold(r, node) || bml_onnx__fold_lists(r, node) || bml_onnx__seen(r, node)) {
+        return;
+    }
     for (size_t k = 0; k < sizeof activations / sizeof *activations; k++)
         if (bml_onnx__is(node->op, activations[k])) {
             bml_onnx__activation(r, node);
@@ -1807,10 +2155,11 @@ static void bml_onnx__do(bml_onnx__reader *r, bml_onnx__node *node) {
             return;
         }
     if (bml_onnx__is(node->op, "Add") || bml_onnx__is(node->op, "Sub") || bml_onnx__is(node->op, "Mul") ||
-        bml_onnx__is(node->op, "Div"))
+        bml_onnx__is(node->op, "Div")) {
         bml_onnx__binary(r, node);
-    else
+    } else {
         bml_onnx__unknown(r, "an operator that is not known here");
+    }
 }
 
 static int bml_onnx__node_read(bml_onnx__reader *r, bml_onnx__node *node, bml_onnx__span s) {
@@ -1818,15 +2167,27 @@ static int bml_onnx__node_read(bml_onnx__reader *r, bml_onnx__node *node, bml_on
     node->body = s;
     int more = bml_onnx__next(&f, &s);
     for (; more > 0; more = bml_onnx__next(&f, &s)) {
-        if (f.wire != 2) continue;
-        if (f.number == 3) node->name = bml_onnx__text_of(f.body);
-        if (f.number == 4) node->op = bml_onnx__text_of(f.body);
-        if (f.number != 1 && f.number != 2) continue;
+        if (f.wire != 2) {
+            continue;
+        }
+        if (f.number == 3) {
+            node->name = bml_onnx__text_of(f.body);
+        }
+        if (f.number == 4) {
+            node->op = bml_onnx__text_of(f.body);
+        }
+        if (f.number != 1 && f.number != 2) {
+            continue;
+        }
         int *list = f.number == 1 ? node->in : node->out;
         int *n = f.number == 1 ? &node->n_in : &node->n_out;
-        if (*n == BML_ONNX__IO) return bml_onnx__unknown(r, "a node of more than sixteen inputs");
+        if (*n == BML_ONNX__IO) {
+            return bml_onnx__unknown(r, "a node of more than sixteen inputs");
+        }
         const int v = bml_onnx__value_of(r, bml_onnx__text_of(f.body));
-        if (v >= 0 && f.number == 1) r->value[v].uses++;
+        if (v >= 0 && f.number == 1) {
+            r->value[v].uses++;
+        }
         list[(*n)++] = v;
     }
     return more < 0 ? bml_onnx__damaged(r) : r->status;
@@ -1839,23 +2200,33 @@ static int bml_onnx__info(double *dim, bml_onnx__text *name, bml_onnx__span s) {
     int rank = -1;
     bml_onnx__span at = s;
     while (bml_onnx__next(&f, &at) > 0)
-        if (f.number == 1 && f.wire == 2) *name = bml_onnx__text_of(f.body);
+        if (f.number == 1 && f.wire == 2) {
+            *name = bml_onnx__text_of(f.body);
+        }
     for (int level = 0; level < 3; level++) {
         int found = 0;
         at = s;
         while (!found && bml_onnx__next(&f, &at) > 0)
             found = f.number == path[level] && f.wire == 2;
-        if (!found) return -1;
+        if (!found) {
+            return -1;
+        }
         s = f.body;
     }
     for (rank = 0; bml_onnx__next(&f, &s) > 0;) {
-        if (f.number != 1 || f.wire != 2) continue;
-        if (rank == BML_ONNX__RANK) return -1;
+        if (f.number != 1 || f.wire != 2) {
+            continue;
+        }
+        if (rank == BML_ONNX__RANK) {
+            return -1;
+        }
         bml_onnx__span body = f.body;
         bml_onnx__field g;
         dim[rank] = -1;
         while (bml_onnx__next(&g, &body) > 0)
-            if (g.number == 1 && g.wire == 0 && g.value > 0 && g.value < 1u << 30) dim[rank] = (double)g.value;
+            if (g.number == 1 && g.wire == 0 && g.value > 0 && g.value < 1u << 30) {
+                dim[rank] = (double)g.value;
+            }
         rank++;
     }
     return rank;
@@ -1866,8 +2237,9 @@ static int bml_onnx__to_cell(const bml_onnx__reader *r, int v) {
     for (int i = 0; i < r->n_nodes; i++) {
         const bml_onnx__node *node = &r->node[i];
         if (node->n_in && node->in[0] == v &&
-            (bml_onnx__is(node->op, "GRU") || bml_onnx__is(node->op, "LSTM") || bml_onnx__is(node->op, "RNN")))
+            (bml_onnx__is(node->op, "GRU") || bml_onnx__is(node->op, "LSTM") || bml_onnx__is(node->op, "RNN"))) {
             return 1;
+        }
     }
     return 0;
 }
@@ -1878,22 +2250,32 @@ static int bml_onnx__input(bml_onnx__reader *r, bml_onnx__span s) {
     bml_onnx__text name = {"", 0};
     const int rank = bml_onnx__info(dim, &name, s);
     const int v = bml_onnx__value_of(r, name);
-    if (v < 0) return bml_onnx__damaged(r);
-    if (r->value[v].kind == BML_ONNX__CONSTANT) return 0;
+    if (v < 0) {
+        return bml_onnx__damaged(r);
+    }
+    if (r->value[v].kind == BML_ONNX__CONSTANT) {
+        return 0;
+    }
     const int steps_first = rank == 3 && bml_onnx__to_cell(r, v);
     const int batch = steps_first ? 1 : 0;
     const int first = steps_first ? 0 : 1;
-    if (rank != 2 && rank != 3)
+    if (rank != 2 && rank != 3) {
         return bml_onnx__fail(r, BML_ONNX_UNKNOWN,
                               "input %.*s is neither [batch][features] nor [batch][steps][features]",
                               name.n < 60 ? name.n : 60, name.at);
+    }
     for (int k = 0; k < rank; k++)
-        if (k != batch && dim[k] < 1)
+        if (k != batch && dim[k] < 1) {
             return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "input %.*s: only the batch's size may be open in the file",
                                   name.n < 60 ? name.n : 60, name.at);
-    if (dim[batch] > 0) r->static_batch = dim[batch];
+        }
+    if (dim[batch] > 0) {
+        r->static_batch = dim[batch];
+    }
     const int i = bml_onnx__add(r, BML_NN_INPUT, -1);
-    if (i < 0) return r->status;
+    if (i < 0) {
+        return r->status;
+    }
     bml_onnx__layer *l = &r->layer[i];
     l->steps = l->spec.steps = rank == 3 ? (int)dim[first] : 0;
     l->features = l->spec.features = (int)dim[rank - 1];
@@ -1905,15 +2287,25 @@ static int bml_onnx__input(bml_onnx__reader *r, bml_onnx__span s) {
 /* The last layer: the output's numbers in the order of ONNX. */
 static int bml_onnx__last(bml_onnx__reader *r) {
     bml_onnx__value *v = &r->value[r->output];
-    if (v->kind != BML_ONNX__ACTIVATION) bml_onnx__unknown(r, "the output is not computed from the input");
+    if (v->kind != BML_ONNX__ACTIVATION) {
+        bml_onnx__unknown(r, "the output is not computed from the input");
+    }
     int i = r->status ? -1 : bml_onnx__plain(r, v);
-    if (i < 0) return -1;
-    if (v->axes[0] != 'N') bml_onnx__unknown(r, "the first axis of the output is not the batch");
-    if (strchr(v->axes, 'D') && v->features && r->cell[v->cell].layer.spec.bidirectional)
+    if (i < 0) {
+        return -1;
+    }
+    if (v->axes[0] != 'N') {
+        bml_onnx__unknown(r, "the first axis of the output is not the batch");
+    }
+    if (strchr(v->axes, 'D') && v->features && r->cell[v->cell].layer.spec.bidirectional) {
         bml_onnx__unknown(r, "an output with an axis of directions");
-    if (!r->status && !strcmp(v->axes, "NCT") && v->steps > 1 && v->features > 1)
+    }
+    if (!r->status && !strcmp(v->axes, "NCT") && v->steps > 1 && v->features > 1) {
         i = bml_onnx__turn(r, i, v->steps, v->features);
-    if (i >= 0 && r->layer[i].spec.kind == BML_NN_INPUT) i = bml_onnx__identity(r, i);
+    }
+    if (i >= 0 && r->layer[i].spec.kind == BML_NN_INPUT) {
+        i = bml_onnx__identity(r, i);
+    }
     return r->status ? -1 : i;
 }
 
@@ -1923,7 +2315,9 @@ static int bml_onnx__choose(bml_onnx__reader *r, int last) {
     r->layer[last].used = 1;
     for (int i = last; i >= 0; i--) {
         bml_onnx__layer *l = &r->layer[i];
-        if (l->spec.kind == BML_NN_INPUT) l->used = 1;
+        if (l->spec.kind == BML_NN_INPUT) {
+            l->used = 1;
+        }
         for (int k = 0; l->used && k < l->n_from; k++)
             r->layer[l->from[k]].used = 1;
         n += l->used;
@@ -1937,10 +2331,14 @@ static int bml_onnx__weights(bml_onnx__reader *r, bml_nn *net, const bml_onnx__l
     for (int k = 0; k < (norm ? 4 : 6); k++) {
         char name[80];
         size_t n = 0;
-        if (!l->tensor[k]) continue;
+        if (!l->tensor[k]) {
+            continue;
+        }
         snprintf(name, sizeof name, "%.32s.%s", l->name, norm ? bml_onnx__norm_names[k] : bml_onnx__names[k]);
         bml_nn_real *to = bml_nn_tensor(net, name, &n);
-        if (!to) return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "bml_nn.h has no tensor %s", name);
+        if (!to) {
+            return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "bml_nn.h has no tensor %s", name);
+        }
         for (size_t i = 0; i < n; i++)
             to[i] = (bml_nn_real)l->tensor[k][i];
     }
@@ -1949,14 +2347,20 @@ static int bml_onnx__weights(bml_onnx__reader *r, bml_nn *net, const bml_onnx__l
 
 static int bml_onnx__build(bml_onnx__reader *r, bml_nn **net) {
     const int last = bml_onnx__last(r);
-    if (last < 0) return r->status;
+    if (last < 0) {
+        return r->status;
+    }
     const int n = bml_onnx__choose(r, last);
     bml_nn_layer *list = (bml_nn_layer *)bml_onnx__take(r, n, sizeof *list);
-    if (!list) return r->status;
+    if (!list) {
+        return r->status;
+    }
     int k = 0;
     for (int i = 0; i <= last; i++) {
         bml_onnx__layer *l = &r->layer[i];
-        if (!l->used) continue;
+        if (!l->used) {
+            continue;
+        }
         snprintf(l->name, sizeof l->name, "onnx_%d", k);
         l->spec.name = l->name;
         for (int j = 0; j < l->n_from; j++)
@@ -1969,10 +2373,16 @@ static int bml_onnx__build(bml_onnx__reader *r, bml_nn **net) {
     config.layers = list;
     config.n_layers = n;
     const int status = bml_nn_create(net, &config, why);
-    if (status == BML_NN_NO_MEMORY) return bml_onnx__fail(r, BML_ONNX_NO_MEMORY, "%s", why);
-    if (status) return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "%s", why);
+    if (status == BML_NN_NO_MEMORY) {
+        return bml_onnx__fail(r, BML_ONNX_NO_MEMORY, "%s", why);
+    }
+    if (status) {
+        return bml_onnx__fail(r, BML_ONNX_UNKNOWN, "%s", why);
+    }
     for (int i = 0; i <= last && !r->status; i++)
-        if (r->layer[i].used) bml_onnx__weights(r, *net, &r->layer[i]);
+        if (r->layer[i].used) {
+            bml_onnx__weights(r, *net, &r->layer[i]);
+        }
     return r->status;
 }
 
@@ -1984,7 +2394,9 @@ static int bml_onnx__graph(bml_onnx__reader *r, bml_onnx__span graph) {
     int more = bml_onnx__next(&f, &s);
     for (; more > 0; more = bml_onnx__next(&f, &s))
         nodes += f.number == 1;
-    if (more < 0 || nodes == 0) return bml_onnx__damaged(r);
+    if (more < 0 || nodes == 0) {
+        return bml_onnx__damaged(r);
+    }
     r->node = (bml_onnx__node *)bml_onnx__take(r, nodes, sizeof *r->node);
     r->cell = (bml_onnx__cell *)bml_onnx__take(r, nodes, sizeof *r->cell);
     r->layer = (bml_onnx__layer *)bml_onnx__take(r, BML_ONNX__LAYERS, sizeof *r->layer);
@@ -1992,25 +2404,41 @@ static int bml_onnx__graph(bml_onnx__reader *r, bml_onnx__span graph) {
     for (s = graph; !r->status && bml_onnx__next(&f, &s) > 0;) {
         bml_onnx__tensor t;
         bml_onnx__text name = {"", 0};
-        if (f.number == 1 && f.wire == 2) bml_onnx__node_read(r, &r->node[r->n_nodes++], f.body);
-        if (f.number != 5 || f.wire != 2 || bml_onnx__tensor_read(r, &t, &name, f.body)) continue;
+        if (f.number == 1 && f.wire == 2) {
+            bml_onnx__node_read(r, &r->node[r->n_nodes++], f.body);
+        }
+        if (f.number != 5 || f.wire != 2 || bml_onnx__tensor_read(r, &t, &name, f.body)) {
+            continue;
+        }
         const int v = bml_onnx__value_of(r, name);
-        if (v < 0) continue;
+        if (v < 0) {
+            continue;
+        }
         r->value[v].kind = BML_ONNX__CONSTANT;
         r->value[v].constant = t;
     }
     for (s = graph; !r->status && bml_onnx__next(&f, &s) > 0;) {
         double dim[BML_ONNX__RANK];
         bml_onnx__text name = {"", 0};
-        if (f.number == 11 && f.wire == 2) bml_onnx__input(r, f.body);
-        if (f.number != 12 || f.wire != 2) continue;
+        if (f.number == 11 && f.wire == 2) {
+            bml_onnx__input(r, f.body);
+        }
+        if (f.number != 12 || f.wire != 2) {
+            continue;
+        }
         bml_onnx__info(dim, &name, f.body);
         const int v = bml_onnx__value_of(r, name);
-        if (v < 0) continue;
+        if (v < 0) {
+            continue;
+        }
         r->value[v].uses++;
-        if (r->output < 0) r->output = v;
+        if (r->output < 0) {
+            r->output = v;
+        }
     }
-    if (!r->status && r->output < 0) bml_onnx__damaged(r);
+    if (!r->status && r->output < 0) {
+        bml_onnx__damaged(r);
+    }
     return r->status;
 }
 
@@ -2020,7 +2448,9 @@ static int bml_onnx__run(bml_onnx__reader *r) {
         for (int i = 0; i < r->n_nodes && !r->status; i++) {
             bml_onnx__node *node = &r->node[i];
             r->at = node;
-            if (node->done || (pass == 0 && !bml_onnx__is(node->op, "Constant"))) continue;
+            if (node->done || (pass == 0 && !bml_onnx__is(node->op, "Constant"))) {
+                continue;
+            }
             bml_onnx__do(r, node);
             node->done = 1;
         }
@@ -2034,15 +2464,27 @@ BML_ONNX_DEF int bml_onnx_parse(bml_nn **net, const void *bytes, size_t size, ch
     bml_onnx__span graph = {NULL, NULL};
     memset(&r, 0, sizeof r);
     r.why = why;
-    if (why) why[0] = 0;
-    if (net) *net = NULL;
-    if (!net || !bytes) return bml_onnx__fail(&r, BML_ONNX_BAD_ARGUMENT, "net or bytes is NULL");
+    if (why) {
+        why[0] = 0;
+    }
+    if (net) {
+        *net = NULL;
+    }
+    if (!net || !bytes) {
+        return bml_onnx__fail(&r, BML_ONNX_BAD_ARGUMENT, "net or bytes is NULL");
+    }
     bml_onnx__span s = {(const unsigned char *)bytes, (const unsigned char *)bytes + size};
     int more = bml_onnx__next(&f, &s);
     for (; more > 0; more = bml_onnx__next(&f, &s))
-        if (f.number == 7 && f.wire == 2) graph = f.body;
-    if (more < 0 || !graph.at) bml_onnx__damaged(&r);
-    if (!r.status && !bml_onnx__graph(&r, graph) && !bml_onnx__run(&r)) bml_onnx__build(&r, net);
+        if (f.number == 7 && f.wire == 2) {
+            graph = f.body;
+        }
+    if (more < 0 || !graph.at) {
+        bml_onnx__damaged(&r);
+    }
+    if (!r.status && !bml_onnx__graph(&r, graph) && !bml_onnx__run(&r)) {
+        bml_onnx__build(&r, net);
+    }
     if (r.status && *net) {
         bml_nn_free(*net);
         *net = NULL;
@@ -2059,9 +2501,13 @@ BML_ONNX_DEF int bml_onnx_parse(bml_nn **net, const void *bytes, size_t size, ch
 static unsigned char *bml_onnx__slurp(size_t *size, FILE *file) {
     unsigned char *bytes = NULL;
     *size = 0;
-    if (fseek(file, 0, SEEK_END)) return NULL;
+    if (fseek(file, 0, SEEK_END)) {
+        return NULL;
+    }
     const long n = ftell(file);
-    if (n < 1 || n > 2000000000L || fseek(file, 0, SEEK_SET)) return NULL;
+    if (n < 1 || n > 2000000000L || fseek(file, 0, SEEK_SET)) {
+        return NULL;
+    }
     *size = (size_t)n;
     bytes = (unsigned char *)BML_ONNX_MALLOC(*size);
     if (bytes && fread(bytes, 1, *size, file) != *size) {
@@ -2074,23 +2520,35 @@ static unsigned char *bml_onnx__slurp(size_t *size, FILE *file) {
 
 BML_ONNX_DEF int bml_onnx_load(bml_nn **net, const char *path, char *why) {
     size_t size = 0;
-    if (why) why[0] = 0;
-    if (net) *net = NULL;
+    if (why) {
+        why[0] = 0;
+    }
+    if (net) {
+        *net = NULL;
+    }
     if (!net || !path) {
-        if (why) snprintf(why, BML_ONNX_MESSAGE, "net or path is NULL");
+        if (why) {
+            snprintf(why, BML_ONNX_MESSAGE, "net or path is NULL");
+        }
         return BML_ONNX_BAD_ARGUMENT;
     }
     FILE *file = fopen(path, "rb");
     unsigned char *bytes = file ? bml_onnx__slurp(&size, file) : NULL;
-    if (file) fclose(file);
+    if (file) {
+        fclose(file);
+    }
     if (!bytes) {
         const int status = size ? BML_ONNX_NO_MEMORY : BML_ONNX_CANNOT_OPEN;
-        if (why) snprintf(why, BML_ONNX_MESSAGE, "%.300s: %s", path, bml_onnx_strerror(status));
+        if (why) {
+            snprintf(why, BML_ONNX_MESSAGE, "%.300s: %s", path, bml_onnx_strerror(status));
+        }
         return status;
     }
     char reason[BML_ONNX_MESSAGE];
     const int status = bml_onnx_parse(net, bytes, size, reason);
-    if (status && why) snprintf(why, BML_ONNX_MESSAGE, "%.150s: %.350s", path, reason);
+    if (status && why) {
+        snprintf(why, BML_ONNX_MESSAGE, "%.150s: %.350s", path, reason);
+    }
     BML_ONNX_FREE(bytes);
     return status;
 }

@@ -85,11 +85,17 @@ static inline double *ebl_row_of(const ebl_rows *r, int i) {
 
 /* Room for one row more. */
 static inline int ebl_rows_grow(ebl_rows *r, char *err) {
-    if (r->n < r->room) return 0;
+    if (r->n < r->room) {
+        return 0;
+    }
     const int room = r->room ? 2 * r->room : 64;
     double *more = NULL;
-    if (r->n < EBL_ROWS) more = realloc(r->row, (size_t)room * (size_t)(1 + r->n_z) * sizeof *more);
-    if (!more) return error_set(err, "%.300s: no room for more lines", r->name);
+    if (r->n < EBL_ROWS) {
+        more = realloc(r->row, (size_t)room * (size_t)(1 + r->n_z) * sizeof *more);
+    }
+    if (!more) {
+        return error_set(err, "%.300s: no room for more lines", r->name);
+    }
     r->row = more;
     r->room = room;
     return 0;
@@ -99,10 +105,16 @@ static inline int ebl_rows_grow(ebl_rows *r, char *err) {
 static inline double ebl_horizon(const ebl_rows *r) {
     int column = 0;
     for (int i = 1; i < r->n_z; i++)
-        if (fabs(r->z[i] - 0.1) < fabs(r->z[column] - 0.1)) column = i;
-    if (!(r->z[column] > 0.03 && r->z[column] < 0.3)) return 0;
+        if (fabs(r->z[i] - 0.1) < fabs(r->z[column] - 0.1)) {
+            column = i;
+        }
+    if (!(r->z[column] > 0.03 && r->z[column] < 0.3)) {
+        return 0;
+    }
     for (int k = 0; k < r->n; k++)
-        if (ebl_row_of(r, k)[1 + column] >= 1) return ebl_row_of(r, k)[0];
+        if (ebl_row_of(r, k)[1 + column] >= 1) {
+            return ebl_row_of(r, k)[0];
+        }
     return 0;
 }
 
@@ -112,43 +124,58 @@ static inline int ebl_guess_unit(ebl_rows *r, char *err) {
     double least = 1.2; /* decades */
     for (int i = 0; i < EBL_UNITS && horizon > 0; i++) {
         const double off = fabs(log10(horizon * ebl_units[i].hz / EBL_TEV));
-        if (off > least) continue;
+        if (off > least) {
+            continue;
+        }
         least = off;
         r->hz = ebl_units[i].hz;
     }
-    if (r->hz > 0) return 0;
+    if (r->hz > 0) {
+        return 0;
+    }
     return error_set(err, "%.300s: the unit of energy is not told: name the first column energy_TeV or the like",
                      r->name);
 }
 
 /* Energies and redshifts must grow, tau must not be negative. */
 static inline int ebl_check(const ebl_rows *r, char *err) {
-    if (r->n_z < 1 || r->n < 2)
+    if (r->n_z < 1 || r->n < 2) {
         return error_set(err, "%.300s: a line of columns and two energies at least are needed", r->name);
+    }
     for (int i = 0; i < r->n_z; i++)
-        if (!(r->z[i] >= 0) || (i && !(r->z[i] > r->z[i - 1])))
+        if (!(r->z[i] >= 0) || (i && !(r->z[i] > r->z[i - 1]))) {
             return error_set(err, "%.300s: redshift %g: they must grow from 0 or above", r->name, r->z[i]);
+        }
     for (int k = 0; k < r->n; k++) {
         const double *row = ebl_row_of(r, k);
-        if (!(row[0] > 0) || (k && !(row[0] > ebl_row_of(r, k - 1)[0])))
+        if (!(row[0] > 0) || (k && !(row[0] > ebl_row_of(r, k - 1)[0]))) {
             return error_set(err, "%.300s: energy %g: they must be positive and grow", r->name, row[0]);
+        }
         for (int i = 1; i <= r->n_z; i++)
-            if (!(row[i] >= 0)) return error_set(err, "%.300s: tau %g must not be negative", r->name, row[i]);
+            if (!(row[i] >= 0)) {
+                return error_set(err, "%.300s: tau %g must not be negative", r->name, row[i]);
+            }
     }
     return 0;
 }
 
 /* From rows to what bml_ssc.h takes, with a column of zeros at z = 0. */
 static inline int ebl_finish(ebl_table *e, ebl_rows *r, char *err) {
-    if (ebl_check(r, err)) return -1;
-    if (r->hz == 0 && ebl_guess_unit(r, err)) return -1;
+    if (ebl_check(r, err)) {
+        return -1;
+    }
+    if (r->hz == 0 && ebl_guess_unit(r, err)) {
+        return -1;
+    }
     const int zero = r->z[0] > 0;
     const size_t n = (size_t)r->n;
     const size_t n_z = (size_t)(r->n_z + zero);
     e->z = calloc(n_z, sizeof *e->z);
     e->log10_nu = malloc(n * sizeof *e->log10_nu);
     e->depth = calloc(n * n_z, sizeof *e->depth);
-    if (!e->z || !e->log10_nu || !e->depth) return error_set(err, "%.300s: out of memory", r->name);
+    if (!e->z || !e->log10_nu || !e->depth) {
+        return error_set(err, "%.300s: out of memory", r->name);
+    }
     for (int i = 0; i < r->n_z; i++)
         e->z[i + zero] = r->z[i];
     for (int k = 0; k < r->n; k++) {
@@ -158,7 +185,9 @@ static inline int ebl_finish(ebl_table *e, ebl_rows *r, char *err) {
             e->depth[(size_t)(i + zero) * n + (size_t)k] = fmin(row[1 + i], EBL_MOST);
     }
     e->tau = (bml_ssc_ebl){.n_z = (int)n_z, .n_nu = r->n, .z = e->z, .log10_nu = e->log10_nu, .tau = e->depth};
-    if (n_z > 1) return 0;
+    if (n_z > 1) {
+        return 0;
+    }
     return error_set(err, "%.300s: columns of two redshifts at least are needed", r->name);
 }
 
@@ -167,13 +196,18 @@ static inline int ebl_finish(ebl_table *e, ebl_rows *r, char *err) {
 /* The redshifts from n fields. */
 static inline int ebl_redshifts(ebl_rows *r, char *const *field, int n, const text_file *t, char *err) {
     r->z = malloc((size_t)(n + 1) * sizeof *r->z);
-    if (!r->z) return error_set(err, "%.300s: out of memory", t->name);
+    if (!r->z) {
+        return error_set(err, "%.300s: out of memory", t->name);
+    }
     r->n_z = n;
     for (int i = 0; i < n; i++) {
         const char *wrong = read_real(&r->z[i], field[i]);
-        if (wrong) return error_at(err, t->name, t->line, "redshift '%.60s' %s", field[i], wrong);
-        if (!(r->z[i] >= 0) || (i && !(r->z[i] > r->z[i - 1])))
+        if (wrong) {
+            return error_at(err, t->name, t->line, "redshift '%.60s' %s", field[i], wrong);
+        }
+        if (!(r->z[i] >= 0) || (i && !(r->z[i] > r->z[i - 1]))) {
             return error_at(err, t->name, t->line, "redshift '%.60s': they must grow from 0 or above", field[i]);
+        }
     }
     return 0;
 }
@@ -183,31 +217,43 @@ static inline int ebl_header(ebl_rows *r, char *const *field, int n, const text_
     int unit = 0;
     while (unit < EBL_UNITS && strcmp(field[0], ebl_units[unit].name))
         unit++;
-    if (unit == EBL_UNITS)
+    if (unit == EBL_UNITS) {
         return error_at(err, t->name, t->line, "column '%.60s': energy_eV ... energy_TeV or nu_Hz must come first",
                         field[0]);
+    }
     r->hz = ebl_units[unit].hz;
-    if (n < 3) return error_at(err, t->name, t->line, "columns of two redshifts at least are needed");
+    if (n < 3) {
+        return error_at(err, t->name, t->line, "columns of two redshifts at least are needed");
+    }
     return ebl_redshifts(r, field + 1, n - 1, t, err);
 }
 
 /* One energy, and tau at each redshift; inf is total absorption. */
 static inline int ebl_line(ebl_rows *r, char *const *field, int n, const text_file *t, char *err) {
-    if (n != 1 + r->n_z)
+    if (n != 1 + r->n_z) {
         return error_at(err, t->name, t->line, "%d fields, not %d as in the first line", n, 1 + r->n_z);
-    if (ebl_rows_grow(r, err)) return -1;
+    }
+    if (ebl_rows_grow(r, err)) {
+        return -1;
+    }
     double *row = ebl_row_of(r, r->n);
     for (int i = 0; i < n; i++) {
         const char *what = i ? "tau" : "energy";
         const char *wrong = read_real(&row[i], field[i]);
-        if (wrong && i && row[i] > 0 && isinf(row[i])) wrong = NULL;
-        if (wrong) return error_at(err, t->name, t->line, "%s '%.60s' %s", what, field[i], wrong);
-        if (!(i ? row[i] >= 0 : row[i] > 0))
+        if (wrong && i && row[i] > 0 && isinf(row[i])) {
+            wrong = NULL;
+        }
+        if (wrong) {
+            return error_at(err, t->name, t->line, "%s '%.60s' %s", what, field[i], wrong);
+        }
+        if (!(i ? row[i] >= 0 : row[i] > 0)) {
             return error_at(err, t->name, t->line, "%s '%.60s' must %s", what, field[i],
                             i ? "not be negative" : "be positive");
+        }
     }
-    if (r->n && !(row[0] > ebl_row_of(r, r->n - 1)[0]))
+    if (r->n && !(row[0] > ebl_row_of(r, r->n - 1)[0])) {
         return error_at(err, t->name, t->line, "energy '%.60s': they must grow from line to line", field[0]);
+    }
     r->n++;
     return 0;
 }
@@ -222,7 +268,9 @@ static inline int ebl_numbers(char **field, char *s) {
         word += strspn(word, " ,\t=:;");
         const size_t length = strcspn(word, " ,\t=:;");
         const char after = word[length];
-        if (!length) break;
+        if (!length) {
+            break;
+        }
         word[length] = 0;
         if (!read_real(&value, word) && value >= 0 && value > last) {
             last = value;
@@ -245,20 +293,28 @@ static inline int ebl_first_numbers(ebl_rows *r, char **field, int n, const text
     double first;
     char *next[3];
     char copy[4096];
-    if (r->z) return 0;
+    if (r->z) {
+        return 0;
+    }
     snprintf(copy, sizeof copy, "%.*s", (int)strcspn(after, "\n"), after);
     double second = 0;
     const int known = split(next, 2, copy, strchr(copy, ',') ? ',' : ' ') > 0 && !read_real(&second, next[0]);
-    if (read_real(&first, field[0])) return error_at(err, t->name, t->line, "'%.60s' is no number", field[0]);
+    if (read_real(&first, field[0])) {
+        return error_at(err, t->name, t->line, "'%.60s' is no number", field[0]);
+    }
     const int alone = known && !(first > 0 && first < second); /* what stands first is no energy */
-    if (!alone) return error_at(err, t->name, t->line, "no line of redshifts before the first energy");
+    if (!alone) {
+        return error_at(err, t->name, t->line, "no line of redshifts before the first energy");
+    }
     return ebl_redshifts(r, field + 1, n - 1, t, err) ? -1 : 1;
 }
 
 /* A comment may hold the redshifts of a table that names no columns. */
 static inline int ebl_comment(ebl_rows *r, char *s, const text_file *t, char *err) {
     char **field = malloc(EBL_COLUMNS * sizeof *field);
-    if (!field) return error_set(err, "%.300s: out of memory", t->name);
+    if (!field) {
+        return error_set(err, "%.300s: out of memory", t->name);
+    }
     const int n = r->z ? 0 : ebl_numbers(field, s + 1);
     const int bad = n > 3 && ebl_redshifts(r, field, n, t, err);
     free(field);
@@ -269,24 +325,38 @@ static inline int ebl_lines(ebl_rows *r, text_file *t, char **field, char *err) 
     char *line = text_line(t);
     for (; line; line = text_line(t)) {
         line += strspn(line, " \t\r");
-        if (!*line) continue;
+        if (!*line) {
+            continue;
+        }
         if (*line == '#') {
-            if (r->n == 0 && ebl_comment(r, line, t, err)) return -1;
+            if (r->n == 0 && ebl_comment(r, line, t, err)) {
+                return -1;
+            }
             continue;
         }
         const int n = split(field, EBL_COLUMNS, line, strchr(line, ',') ? ',' : ' ');
-        if (n < 0) return error_at(err, t->name, t->line, "a quote is not closed");
-        if (n > EBL_COLUMNS) return error_at(err, t->name, t->line, "more than %d columns", EBL_COLUMNS);
+        if (n < 0) {
+            return error_at(err, t->name, t->line, "a quote is not closed");
+        }
+        if (n > EBL_COLUMNS) {
+            return error_at(err, t->name, t->line, "more than %d columns", EBL_COLUMNS);
+        }
         double number;
         if (r->n == 0 && r->hz == 0 && read_real(&number, field[0])) {
             free(r->z); /* of a comment */
             r->z = NULL;
-            if (ebl_header(r, field, n, t, err)) return -1;
+            if (ebl_header(r, field, n, t, err)) {
+                return -1;
+            }
             continue;
         }
         const int redshifts = r->n == 0 ? ebl_first_numbers(r, field, n, t, t->next, err) : 0;
-        if (redshifts < 0) return -1;
-        if (!redshifts && ebl_line(r, field, n, t, err)) return -1;
+        if (redshifts < 0) {
+            return -1;
+        }
+        if (!redshifts && ebl_line(r, field, n, t, err)) {
+            return -1;
+        }
     }
     return 0;
 }
@@ -299,7 +369,9 @@ static inline int ebl_text(ebl_table *e, text_file *t, char *err) {
     free(field);
     ebl_rows_free(&r);
     text_close(t);
-    if (bad) ebl_free(e);
+    if (bad) {
+        ebl_free(e);
+    }
     return bad ? -1 : 0;
 }
 
@@ -323,7 +395,9 @@ static inline void ebl_card(char value[FITS_CARD], const ebl_hdu *h, const char 
     value[0] = 0;
     for (int i = 0; i < h->cards; i++) {
         const char *card = (const char *)h->card + (long)i * FITS_CARD;
-        if (memcmp(card, wanted, 8) || memcmp(card + 8, "= ", 2)) continue;
+        if (memcmp(card, wanted, 8) || memcmp(card + 8, "= ", 2)) {
+            continue;
+        }
         int from = 10;
         while (from < FITS_CARD && card[from] == ' ')
             from++;
@@ -353,7 +427,9 @@ static inline int ebl_hdu_at(ebl_hdu *h, const unsigned char *at, const unsigned
     const long most = (end - at) / FITS_CARD;
     while (h->cards < most && memcmp(at + (long)h->cards * FITS_CARD, "END     ", 8))
         h->cards++;
-    if (h->cards == most) return -1;
+    if (h->cards == most) {
+        return -1;
+    }
     const long header = ((long)(h->cards + 1) * FITS_CARD + FITS_BLOCK - 1) / FITS_BLOCK * FITS_BLOCK;
     const long axes = ebl_card_number(h, "NAXIS", 0);
     const long bits = labs(ebl_card_number(h, "BITPIX", 8));
@@ -362,11 +438,17 @@ static inline int ebl_hdu_at(ebl_hdu *h, const unsigned char *at, const unsigned
     h->fields = (int)ebl_card_number(h, "TFIELDS", 0);
     const long heap = ebl_card_number(h, "PCOUNT", 0);
     const long room = end - at;
-    if (header > room || h->width < 0 || h->rows < 0 || heap < 0 || heap > room || bits > 64) return -1;
-    if (h->width && h->rows > room / h->width) return -1;
+    if (header > room || h->width < 0 || h->rows < 0 || heap < 0 || heap > room || bits > 64) {
+        return -1;
+    }
+    if (h->width && h->rows > room / h->width) {
+        return -1;
+    }
     const long size = h->width * h->rows * (bits / 8) + heap;
     const long blocks = (size + FITS_BLOCK - 1) / FITS_BLOCK * FITS_BLOCK;
-    if (size > room - header) return -1;
+    if (size > room - header) {
+        return -1;
+    }
     h->data = at + header;
     h->next = blocks > room - header ? end : h->data + blocks;
     return 0;
@@ -403,7 +485,9 @@ static inline int ebl_field_next(ebl_field *f, const ebl_hdu *h, int k) {
     f->count = digits ? strtol(form, NULL, 10) : 1;
     f->letter = form[digits];
     const int size = ebl_letter_size(f->letter);
-    if (!size || f->count < 0 || f->count > h->width / size || f->offset > h->width - f->count * size) return -1;
+    if (!size || f->count < 0 || f->count > h->width / size || f->offset > h->width - f->count * size) {
+        return -1;
+    }
     return 0;
 }
 
@@ -411,8 +495,12 @@ static inline int ebl_field_next(ebl_field *f, const ebl_hdu *h, int k) {
 static inline int ebl_field_named(ebl_field *f, const ebl_hdu *h, const char *name) {
     memset(f, 0, sizeof *f);
     for (int k = 1; k <= h->fields && k <= FITS_FIELDS; k++) {
-        if (ebl_field_next(f, h, k)) return -1;
-        if (!strcasecmp(f->name, name)) return f->letter == 'E' || f->letter == 'D' ? 0 : -1;
+        if (ebl_field_next(f, h, k)) {
+            return -1;
+        }
+        if (!strcasecmp(f->name, name)) {
+            return f->letter == 'E' || f->letter == 'D' ? 0 : -1;
+        }
     }
     return -1;
 }
@@ -439,7 +527,9 @@ static inline double ebl_element(const ebl_hdu *h, const ebl_field *f, long row,
 static inline double ebl_unit_hz(const char *name) {
     for (int i = 0; i < EBL_UNITS; i++) {
         const char *unit = strchr(ebl_units[i].name, '_') + 1;
-        if (!strcasecmp(name, unit)) return ebl_units[i].hz;
+        if (!strcasecmp(name, unit)) {
+            return ebl_units[i].hz;
+        }
     }
     return 0;
 }
@@ -466,8 +556,9 @@ static inline void ebl_depths(ebl_rows *r, int column) {
 }
 
 static inline int ebl_rows_take(ebl_rows *r, long n_z, long n, char *err) {
-    if (n_z < 1 || n < 2 || n_z > EBL_COLUMNS || n > EBL_ROWS || n_z * n > 100000000)
+    if (n_z < 1 || n < 2 || n_z > EBL_COLUMNS || n > EBL_ROWS || n_z * n > 100000000) {
         return error_set(err, "%.300s: an impossible table of %ld redshifts and %ld energies", r->name, n_z, n);
+    }
     r->n_z = (int)n_z;
     r->n = (int)n;
     r->z = malloc((size_t)n_z * sizeof *r->z);
@@ -481,14 +572,21 @@ static inline int ebl_xspec(ebl_rows *r, const ebl_hdu *energies, const ebl_hdu 
     ebl_field hi;
     ebl_field z;
     ebl_field passed;
-    if (ebl_field_named(&lo, energies, "ENERG_LO") || ebl_field_named(&hi, energies, "ENERG_HI"))
+    if (ebl_field_named(&lo, energies, "ENERG_LO") || ebl_field_named(&hi, energies, "ENERG_HI")) {
         return error_set(err, "%.300s: ENERGIES without columns ENERG_LO and ENERG_HI", r->name);
-    if (ebl_field_named(&z, spectra, "PARAMVAL") || ebl_field_named(&passed, spectra, "INTPSPEC"))
+    }
+    if (ebl_field_named(&z, spectra, "PARAMVAL") || ebl_field_named(&passed, spectra, "INTPSPEC")) {
         return error_set(err, "%.300s: SPECTRA without columns PARAMVAL and INTPSPEC", r->name);
-    if (z.count != 1) return error_set(err, "%.300s: %ld parameters: redshift must be the only one", r->name, z.count);
-    if (passed.count != energies->rows)
+    }
+    if (z.count != 1) {
+        return error_set(err, "%.300s: %ld parameters: redshift must be the only one", r->name, z.count);
+    }
+    if (passed.count != energies->rows) {
         return error_set(err, "%.300s: %ld values of INTPSPEC for %ld energies", r->name, passed.count, energies->rows);
-    if (ebl_rows_take(r, spectra->rows, energies->rows, err)) return -1;
+    }
+    if (ebl_rows_take(r, spectra->rows, energies->rows, err)) {
+        return -1;
+    }
     r->hz = ebl_unit_hz(lo.unit);
     for (int i = 0; i < r->n_z; i++)
         r->z[i] = ebl_element(spectra, &z, i, 0);
@@ -506,14 +604,20 @@ static inline int ebl_xspec(ebl_rows *r, const ebl_hdu *energies, const ebl_hdu 
 /* One table of tau: a column of energies and columns named z_0.01 and so on. */
 static inline int ebl_columns(ebl_rows *r, const ebl_hdu *h, char *err) {
     ebl_field f = {.count = 0};
-    if (ebl_rows_take(r, h->fields - 1, h->rows, err)) return -1;
+    if (ebl_rows_take(r, h->fields - 1, h->rows, err)) {
+        return -1;
+    }
     for (int k = 1; k <= h->fields; k++) {
-        if (ebl_field_next(&f, h, k) || f.count != 1 || (f.letter != 'E' && f.letter != 'D'))
+        if (ebl_field_next(&f, h, k) || f.count != 1 || (f.letter != 'E' && f.letter != 'D')) {
             return error_set(err, "%.300s: column %d is no column of numbers", r->name, k);
+        }
         const char *under = strrchr(f.name, '_');
-        if (k == 1) r->hz = ebl_unit_hz(f.unit);
-        if (k > 1 && (!under || read_real(&r->z[k - 2], under + 1)))
+        if (k == 1) {
+            r->hz = ebl_unit_hz(f.unit);
+        }
+        if (k > 1 && (!under || read_real(&r->z[k - 2], under + 1))) {
             return error_set(err, "%.300s: column '%.60s' names no redshift (z_0.01)", r->name, f.name);
+        }
         for (int i = 0; i < r->n; i++)
             ebl_row_of(r, i)[k - 1] = ebl_element(h, &f, i, 0);
     }
@@ -530,20 +634,29 @@ static inline int ebl_fits(ebl_table *e, const unsigned char *data, size_t size,
     for (const unsigned char *at = data; at < data + size && !ebl_hdu_at(&h, at, data + size); at = h.next) {
         char extension[FITS_CARD];
         ebl_card(extension, &h, "EXTNAME");
-        if (!strcasecmp(extension, "ENERGIES")) energies = h;
-        if (!strcasecmp(extension, "SPECTRA")) spectra = h;
-        if (h.fields > 2 && !table.data) table = h;
+        if (!strcasecmp(extension, "ENERGIES")) {
+            energies = h;
+        }
+        if (!strcasecmp(extension, "SPECTRA")) {
+            spectra = h;
+        }
+        if (h.fields > 2 && !table.data) {
+            table = h;
+        }
     }
     int bad = 0;
-    if (energies.data && spectra.data)
+    if (energies.data && spectra.data) {
         bad = ebl_xspec(&r, &energies, &spectra, err);
-    else if (table.data && table.fields <= FITS_FIELDS)
+    } else if (table.data && table.fields <= FITS_FIELDS) {
         bad = ebl_columns(&r, &table, err);
-    else
+    } else {
         bad = error_set(err, "%.300s: a FITS file without ENERGIES and SPECTRA, and without a table of tau", name);
+    }
     bad = bad || ebl_finish(e, &r, err);
     ebl_rows_free(&r);
-    if (bad) ebl_free(e);
+    if (bad) {
+        ebl_free(e);
+    }
     return bad ? -1 : 0;
 }
 
@@ -569,19 +682,26 @@ static inline int ebl_find(char *path, size_t size, const char *name, char *err)
         places[2] = beside[1];
     }
     for (int i = 0; i < 4; i++) {
-        if (!places[i] || strchr(name, '/')) continue;
+        if (!places[i] || strchr(name, '/')) {
+            continue;
+        }
         snprintf(path, size, "%.900s/ebl_%.60s.csv", places[i], name);
-        if (!access(path, R_OK)) return 0;
+        if (!access(path, R_OK)) {
+            return 0;
+        }
     }
     snprintf(path, size, "%.1000s", name);
-    if (!access(path, R_OK)) return 0;
+    if (!access(path, R_OK)) {
+        return 0;
+    }
     for (int i = 0; i < EBL_SHIPPED; i++)
-        if (!strcmp(name, ebl_shipped[i]))
+        if (!strcmp(name, ebl_shipped[i])) {
             return error_set(
                 err,
                 "%s: ebl_%s.csv of bml is not found beside the program; give its path, or its folder in the "
                 "environment as BML_EBL",
                 name, name);
+        }
     return error_set(err, "%.200s: neither a file nor a model of the background light (%s, %s)", name, ebl_shipped[0],
                      ebl_shipped[1]);
 }
@@ -590,9 +710,12 @@ static inline int ebl_find(char *path, size_t size, const char *name, char *err)
 static inline int ebl_read_memory(ebl_table *e, const void *data, size_t size, const char *name, char *err) {
     text_file t;
     memset(e, 0, sizeof *e);
-    if (size >= 9 && !memcmp(data, "SIMPLE  =", 9)) return ebl_fits(e, data, size, name, err);
-    if (size >= 2 && !memcmp(data, "\x1f\x8b", 2))
+    if (size >= 9 && !memcmp(data, "SIMPLE  =", 9)) {
+        return ebl_fits(e, data, size, name, err);
+    }
+    if (size >= 2 && !memcmp(data, "\x1f\x8b", 2)) {
         return error_set(err, "%.300s: is compressed: gunzip it first", name);
+    }
     return text_copy(&t, data, size, name, err) ? -1 : ebl_text(e, &t, err);
 }
 
@@ -601,7 +724,9 @@ static inline int ebl_read(ebl_table *e, const char *path, char *err) {
     size_t size;
     memset(e, 0, sizeof *e);
     char *data = file_read(&size, path, err);
-    if (!data) return -1;
+    if (!data) {
+        return -1;
+    }
     const int bad = ebl_read_memory(e, data, size, strcmp(path, "-") ? path : "standard input", err);
     free(data);
     return bad;

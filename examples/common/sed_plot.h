@@ -41,7 +41,9 @@ static inline sed_frame sed_frame_of(const sed_picture *p) {
     double data_lo = f.nu_lo;
     double data_hi = f.nu_hi;
     for (int i = 0; p->best && i < p->n_nu; i++) {
-        if (!(p->best[i] > f.flux_lo) || p->nu[i] < data_lo * 1e-4 || p->nu[i] > data_hi * 1e4) continue;
+        if (!(p->best[i] > f.flux_lo) || p->nu[i] < data_lo * 1e-4 || p->nu[i] > data_hi * 1e4) {
+            continue;
+        }
         f.nu_lo = fmin(f.nu_lo, p->nu[i]);
         f.nu_hi = fmax(f.nu_hi, p->nu[i]);
         f.flux_hi = fmax(f.flux_hi, 2 * p->best[i]);
@@ -84,7 +86,9 @@ static inline int sed_instruments(int *first, int max, const sed_table *t) {
     for (int i = 0; i < t->n; i++) {
         for (k = 0; k < n && !sed_alike(t, i, first[k]); k++)
             continue;
-        if (k < n) continue;
+        if (k < n) {
+            continue;
+        }
         if (n == max) {
             first[0] = -1;
             return 1;
@@ -96,7 +100,9 @@ static inline int sed_instruments(int *first, int max, const sed_table *t) {
 
 static inline int sed_has(const sed_table *t, int like, int limits) {
     for (int i = 0; i < t->n; i++)
-        if (!!t->point[i].upper_limit == limits && sed_alike(t, i, like)) return 1;
+        if (!!t->point[i].upper_limit == limits && sed_alike(t, i, like)) {
+            return 1;
+        }
     return 0;
 }
 
@@ -107,10 +113,11 @@ static inline void sed_draw_point(FILE *f, const sed_picture *p, int i) {
     const double lo = q->upper_limit ? q->nuFnu : q->nuFnu * pow(10, -q->sigma_lo);
     const double hi = q->upper_limit ? q->nuFnu : q->nuFnu * pow(10, q->sigma_hi);
     fprintf(f, "%.7g %.5g %.5g %.5g %.7g %.7g ", q->nu, q->nuFnu, lo, hi, bin[0], bin[1]);
-    if (p->pull && isfinite(p->pull[i]))
+    if (p->pull && isfinite(p->pull[i])) {
         fprintf(f, "%.4g\n", p->pull[i]);
-    else
+    } else {
         fprintf(f, "NaN\n");
+    }
 }
 
 /* A data block of each instrument's detections and one of its limits. */
@@ -120,7 +127,9 @@ static inline void sed_draw_data(FILE *f, const sed_picture *p, const int *first
         for (int limits = 0; limits < 2; limits++) {
             fprintf(f, "$%s_%d << EOD\n", limits ? "limits" : "points", k);
             for (int i = 0; i < t->n; i++)
-                if (!!t->point[i].upper_limit == limits && sed_alike(t, i, first[k])) sed_draw_point(f, p, i);
+                if (!!t->point[i].upper_limit == limits && sed_alike(t, i, first[k])) {
+                    sed_draw_point(f, p, i);
+                }
             fprintf(f, "EOD\n");
         }
 }
@@ -144,8 +153,12 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels, int ro
     sed_draw_decades(f, "x", a->nu_lo, a->nu_hi, step);
     sed_draw_decades(f, "x2", a->nu_lo * SED_EV, a->nu_hi * SED_EV, step);
     fprintf(f, "set xtics nomirror\nset format y '10^{%%L}'\n");
-    if (panels == 1) fprintf(f, "set xlabel 'Frequency  {/Symbol n}  [Hz]'\n");
-    if (panels == 2) fprintf(f, "set xtics textcolor rgb '#ffffff00'\n"); /* they stand under the other panel */
+    if (panels == 1) {
+        fprintf(f, "set xlabel 'Frequency  {/Symbol n}  [Hz]'\n");
+    }
+    if (panels == 2) {
+        fprintf(f, "set xtics textcolor rgb '#ffffff00'\n"); /* they stand under the other panel */
+    }
     fprintf(f, "set x2label 'Energy  [eV]'\n"
                "set ylabel '{/Symbol n} {/:Italic F}_{/Symbol n}  [erg cm^{-2} s^{-1}]'\n");
     fprintf(f, "set tics out scale 1,0.5\nset border lw 1.3\nset grid xtics ytics lc rgb '#e8e8e8' lw 1\n");
@@ -167,7 +180,9 @@ static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
     const int n_colours = (int)(sizeof plot_colours / sizeof *plot_colours);
     double reach = 4;
     for (int i = 0; i < p->data->n; i++)
-        if (fabs(p->pull[i]) > reach) reach = fabs(p->pull[i]);
+        if (fabs(p->pull[i]) > reach) {
+            reach = fabs(p->pull[i]);
+        }
     fprintf(f, "unset title\nunset key\nunset x2label\nunset x2tics\nunset label\nunset logscale y\n");
     fprintf(f, "set xtics mirror textcolor rgb '#000000'\n");
     fprintf(f, "set tmargin at screen 0.335\nset bmargin at screen 0.1\nset yrange [%.4g:%.4g]\n", -1.1 * reach,
@@ -183,14 +198,20 @@ static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
 
 static inline void sed_draw_curves(FILE *f, const sed_picture *p) {
     static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
-    if (p->lo90 && p->hi90) fprintf(f, "$model using 1:5:6 with filledcurves lc rgb '#dbe4ec' title '90 %%', \\\n");
-    if (p->lo50 && p->hi50) fprintf(f, "$model using 1:3:4 with filledcurves lc rgb '#a9bccd' title '50 %%', \\\n");
+    if (p->lo90 && p->hi90) {
+        fprintf(f, "$model using 1:5:6 with filledcurves lc rgb '#dbe4ec' title '90 %%', \\\n");
+    }
+    if (p->lo50 && p->hi50) {
+        fprintf(f, "$model using 1:3:4 with filledcurves lc rgb '#a9bccd' title '50 %%', \\\n");
+    }
     for (int k = 0; k < p->n_components && k < 6; k++) {
         fprintf(f, "$model using 1:%d with lines lw 2.4 dt (12,7) lc rgb '%s' title ", 7 + k, colours[k]);
         plot_text(f, p->component_name[k]);
         fprintf(f, ", \\\n");
     }
-    if (p->best) fprintf(f, "$model using 1:2 with lines lw 2.6 lc rgb '#20303c' title 'best', \\\n");
+    if (p->best) {
+        fprintf(f, "$model using 1:2 with lines lw 2.6 lc rgb '#20303c' title 'best', \\\n");
+    }
 }
 
 static inline void sed_draw_points(FILE *f, const sed_table *t, const int *first, int n) {
@@ -206,7 +227,9 @@ static inline void sed_draw_points(FILE *f, const sed_table *t, const int *first
             plot_text(f, *name ? name : "data");
             fprintf(f, ", \\\n");
         }
-        if (!sed_has(t, first[k], 1)) continue;
+        if (!sed_has(t, first[k], 1)) {
+            continue;
+        }
         fprintf(f,
                 "$limits_%d using 1:2:(0):(-0.62*$2) with vectors head filled size screen 0.008,22 lw 1.8 lc rgb '%s' "
                 "notitle, \\\n",
@@ -232,10 +255,14 @@ static inline int sed_picture_write(const sed_picture *p, const char *dir, const
     const int panels = p->pull ? 2 : 1;
     sed_frame frame = sed_frame_of(p);
     out_file o;
-    if (plot_begin(&o, dir, name, 1700, panels == 1 ? 1000 : 1250, n > 20 ? 15 : 18, err)) return -1;
+    if (plot_begin(&o, dir, name, 1700, panels == 1 ? 1000 : 1250, n > 20 ? 15 : 18, err)) {
+        return -1;
+    }
     sed_draw_model(o.f, p);
     sed_draw_data(o.f, p, first, n);
-    if (panels == 2) fprintf(o.f, "set multiplot\n");
+    if (panels == 2) {
+        fprintf(o.f, "set multiplot\n");
+    }
     sed_draw_axes(o.f, &frame, panels, n + p->n_components + 3);
     fprintf(o.f, "set title ");
     plot_text(o.f, p->title ? p->title : p->data->source);

@@ -83,7 +83,9 @@ static inline void sed_unit_multiply(sed_unit *a, const sed_unit *b, int power) 
     a->length += power * b->length;
     a->time += power * b->time;
     a->dex |= b->dex;
-    if (abs(a->energy) + abs(a->length) + abs(a->time) > 99) a->factor = 0; /* no unit, and an overflow to come */
+    if (abs(a->energy) + abs(a->length) + abs(a->time) > 99) {
+        a->factor = 0; /* no unit, and an overflow to come */
+    }
 }
 
 /* What stands for the signs of typesetting; longer signs first. */
@@ -149,7 +151,9 @@ static inline const char *sed_skip(const char *s) {
 /* The table's row of this name with its own capitals, or NULL. */
 static inline const sed_unit *sed_unit_exact(const char *s, size_t length) {
     for (int i = 0; i < SED_UNIT_NAMES; i++)
-        if (strlen(sed_units[i].name) == length && !strncmp(sed_units[i].name, s, length)) return &sed_units[i].unit;
+        if (strlen(sed_units[i].name) == length && !strncmp(sed_units[i].name, s, length)) {
+            return &sed_units[i].unit;
+        }
     return NULL;
 }
 
@@ -160,10 +164,18 @@ static inline const sed_unit *sed_unit_loose(const char *s, size_t length) {
     int doubtful = 0;
     for (int i = 0; i < SED_UNIT_NAMES; i++) {
         const char *name = sed_units[i].name;
-        if (strlen(name) != length || strncasecmp(name, s, length)) continue;
-        if (length == 1) return NULL; /* a is not A, and S is not s */
-        if (found && found->factor != sed_units[i].unit.factor) doubtful = 1;
-        if (!found || *name == *s) found = &sed_units[i].unit;
+        if (strlen(name) != length || strncasecmp(name, s, length)) {
+            continue;
+        }
+        if (length == 1) {
+            return NULL; /* a is not A, and S is not s */
+        }
+        if (found && found->factor != sed_units[i].unit.factor) {
+            doubtful = 1;
+        }
+        if (!found || *name == *s) {
+            found = &sed_units[i].unit;
+        }
     }
     return doubtful && *s >= 'a' ? NULL : found;
 }
@@ -171,19 +183,29 @@ static inline const sed_unit *sed_unit_loose(const char *s, size_t length) {
 /* A name in letters: as it stands, with other capitals, without a plural's s. */
 static inline const sed_unit *sed_unit_name(const char *s, size_t length) {
     const sed_unit *found = sed_unit_exact(s, length);
-    if (!found) found = sed_unit_loose(s, length);
+    if (!found) {
+        found = sed_unit_loose(s, length);
+    }
     const int plural = length > 2 && (s[length - 1] | 32) == 's';
-    if (!found && plural) found = sed_unit_exact(s, length - 1);
-    if (!found && plural) found = sed_unit_loose(s, length - 1);
+    if (!found && plural) {
+        found = sed_unit_exact(s, length - 1);
+    }
+    if (!found && plural) {
+        found = sed_unit_loose(s, length - 1);
+    }
     return found;
 }
 
 /* The length of the name that stands first in a run of letters such as "ergcm": the longest for which the rest is made
    of names too; 0: there is none. */
 static inline size_t sed_unit_first(const char *s, size_t length, int depth) {
-    if (depth ? sed_unit_exact(s, length) : sed_unit_name(s, length)) return length;
+    if (depth ? sed_unit_exact(s, length) : sed_unit_name(s, length)) {
+        return length;
+    }
     for (size_t n = length - 1; n > 0 && depth < 3; n--)
-        if (sed_unit_exact(s, n) && sed_unit_first(s + n, length - n, depth + 1)) return n;
+        if (sed_unit_exact(s, n) && sed_unit_first(s + n, length - n, depth + 1)) {
+            return n;
+        }
     return 0;
 }
 
@@ -195,7 +217,9 @@ static inline int sed_unit_power(const char **s) {
     p += bracket;
     char *end;
     long power = strtol(p, &end, 10);
-    if (end == p || labs(power) > 30 || is_space(*p)) return 1;
+    if (end == p || labs(power) > 30 || is_space(*p)) {
+        return 1;
+    }
     *s = end + (bracket && *end == ')');
     return (int)power;
 }
@@ -231,9 +255,13 @@ static inline int sed_unit_factor(sed_unit *u, sed_unit_text *t, int sign) {
     if (*t->s == '(' && t->depth < 8) {
         t->s++;
         t->depth++;
-        if (sed_unit_product(&factor, t)) return -1;
+        if (sed_unit_product(&factor, t)) {
+            return -1;
+        }
         t->depth--;
-        if (*t->s == ')') t->s++;
+        if (*t->s == ')') {
+            t->s++;
+        }
     } else if (*t->s >= '0' && *t->s <= '9') {
         t->s += real_prefix(&factor.factor, t->s);
     } else if (sed_unit_letters(&factor, t)) {
@@ -247,10 +275,18 @@ static inline int sed_unit_product(sed_unit *u, sed_unit_text *t) {
     int sign = 1;
     for (;;) {
         t->s = sed_skip(t->s);
-        if (*t->s == '/') sign = -1;
-        if (*t->s == '/' || *t->s == '*' || *t->s == '.') t->s = sed_skip(t->s + 1);
-        if (!*t->s || *t->s == ')') return 0;
-        if (sed_unit_factor(u, t, sign)) return -1;
+        if (*t->s == '/') {
+            sign = -1;
+        }
+        if (*t->s == '/' || *t->s == '*' || *t->s == '.') {
+            t->s = sed_skip(t->s + 1);
+        }
+        if (!*t->s || *t->s == ')') {
+            return 0;
+        }
+        if (sed_unit_factor(u, t, sign)) {
+            return -1;
+        }
     }
 }
 
@@ -261,8 +297,12 @@ static inline int sed_unit_read(sed_unit *u, const char *whole, char *wrong, siz
     sed_unit_plain(plain, sizeof plain, whole);
     sed_unit_text t = {plain, 0, wrong, size};
     *u = one;
-    if (sed_unit_product(u, &t)) return -1;
-    if (!*t.s && isfinite(u->factor) && u->factor > 0) return 0;
+    if (sed_unit_product(u, &t)) {
+        return -1;
+    }
+    if (!*t.s && isfinite(u->factor) && u->factor > 0) {
+        return 0;
+    }
     snprintf(wrong, size, "%.40s", whole);
     return -1;
 }

@@ -9,13 +9,18 @@
 #ifndef SURROGATE_H
 #define SURROGATE_H
 
-enum { RESPONSE_DIM = 16, RESPONSE_TERMS = 512 };
+enum { RESPONSE_DIM = 16 };
+enum { RESPONSE_TERMS = 512 };
 
 typedef struct response {
-    int n_dim, n_out, n_terms;
-    double mean[RESPONSE_DIM], inverse[RESPONSE_DIM][RESPONSE_DIM]; /* z = inverse (theta - mean): unit covariance */
-    short parent[RESPONSE_TERMS], factor[RESPONSE_TERMS];           /* term t = term[parent] z[factor]; term 0 is 1 */
-    double *coef;                                                   /* [n_terms][n_out], owned */
+    int n_dim;
+    int n_out;
+    int n_terms;
+    double mean[RESPONSE_DIM];
+    double inverse[RESPONSE_DIM][RESPONSE_DIM]; /* z = inverse (theta - mean): unit covariance */
+    short parent[RESPONSE_TERMS];               /* term t = term[parent] z[factor]; term 0 is 1 */
+    short factor[RESPONSE_TERMS];
+    double *coef; /* [n_terms][n_out], owned */
 } response;
 
 static inline void response_free(response *r) {
@@ -29,7 +34,9 @@ static inline int cholesky(double *a, int n) {
         for (int k = 0; k < j; k++)
             for (int i = j; i < n; i++)
                 a[i * n + j] -= a[i * n + k] * a[j * n + k];
-        if (!(a[j * n + j] > 0)) return -1;
+        if (!(a[j * n + j] > 0)) {
+            return -1;
+        }
         double d = 1 / sqrt(a[j * n + j]);
         for (int i = j; i < n; i++)
             a[i * n + j] *= d;
@@ -42,13 +49,17 @@ static inline void response_terms(response *r, int degree) {
     int from = 0;
     int to = 1;
     r->n_terms = 1;
-    r->parent[0] = r->factor[0] = 0;
+    r->parent[0] = 0;
+    r->factor[0] = 0;
     for (int g = 1; g <= degree; g++) {
-        for (int t = from; t < to; t++)
-            for (int f = g > 1 ? r->factor[t] : 0; f < r->n_dim; f++) {
+        for (int t = from; t < to; t++) {
+            int first = g > 1 ? r->factor[t] : 0;
+            for (int f = first; f < r->n_dim; f++) {
                 r->parent[r->n_terms] = (short)t;
-                r->factor[r->n_terms++] = (short)f;
+                r->factor[r->n_terms] = (short)f;
+                r->n_terms++;
             }
+        }
         from = to;
         to = r->n_terms;
     }
@@ -66,13 +77,16 @@ static inline long response_count(int n_dim, int degree) {
 static inline void response_basis(double *term, const response *r, const double *theta) {
     double z[RESPONSE_DIM];
     for (int i = 0; i < r->n_dim; i++) {
+        const double *row = r->inverse[i];
         z[i] = 0;
         for (int j = 0; j <= i; j++)
-            z[i] += r->inverse[i][j] * (theta[j] - r->mean[j]);
+            z[i] += row[j] * (theta[j] - r->mean[j]);
     }
     term[0] = 1;
-    for (int t = 1; t < r->n_terms; t++)
-        term[t] = term[r->parent[t]] * z[r->factor[t]];
+    for (int t = 1; t < r->n_terms; t++) {
+        double shorter = term[r->parent[t]];
+        term[t] = shorter * z[r->factor[t]];
+    }
 }
 
 /* out [n_out] at theta [n_dim]. Thread safe. */
@@ -82,9 +96,11 @@ static inline void response_at(double *restrict out, const response *r, const do
     response_basis(term, r, theta);
     for (int k = 0; k < r->n_out; k++)
         out[k] = 0;
-    for (int t = 0; t < r->n_terms; t++, coef += r->n_out)
+    for (int t = 0; t < r->n_terms; t++) {
         for (int k = 0; k < r->n_out; k++)
             out[k] += term[t] * coef[k];
+        coef += r->n_out;
+    }
 }
 
 /* Mean and whitening of theta [n][n_dim]; 0, or -1 when the points span less than the space. */
@@ -96,11 +112,18 @@ static inline int response_whiten(response *r, const double *theta, long n) {
     for (long p = 0; p < n; p++)
         for (int i = 0; i < d; i++)
             r->mean[i] += theta[p * d + i] / (double)n;
-    for (long p = 0; p < n; p++)
+    for (long p = 0; p < n; p++) {
+        const double *at = theta + p * d;
         for (int i = 0; i < d; i++)
-            for (int j = 0; j <= i; j++)
-                cov[i * d + j] += (theta[p * d + i] - r->mean[i]) * (theta[p * d + j] - r->mean[j]) / (double)n;
-    if (cholesky(cov, d)) return -1;
+            for (int j = 0; j <= i; j++) {
+                double off_i = at[i] - r->mean[i];
+                double off_j = at[j] - r->mean[j];
+                cov[i * d + j] += off_i * off_j / (double)n;
+            }
+    }
+    if (cholesky(cov, d)) {
+        return -1;
+    }
     for (int c = 0; c < d; c++) /* invert the factor, column by column */
         for (int i = c; i < d; i++) {
             double sum = i == c;
@@ -111,62 +134,100 @@ static inline int response_whiten(response *r, const double *theta, long n) {
     return 0;
 }
 
+/* The highest degree up to `most` that RESPONSE_TERMS holds and that leaves ten of n points a term; 1 at least. */
+static inline int response_degree(int n_dim, long n, int most) {
+    int degree = most;
+    while (degree > 1) {
+        long terms = response_count(n_dim, degree);
+        if (terms <= RESPONSE_TERMS && n >= 10 * terms) {
+            break;
+        }
+        degree--;
+    }
+    return degree;
+}
+
+/* Adds a point's products of terms to the lower half of normal [n_terms][n_terms], and those with its values [n_out] to
+   r->coef. */
+static inline void response_add(response *r, double *normal, const double *term, const double *value) {
+    for (int t = 0; t < r->n_terms; t++) {
+        double *restrict row = normal + t * r->n_terms;
+        double *restrict right = r->coef + t * r->n_out;
+        for (int s = 0; s <= t; s++)
+            row[s] += term[t] * term[s];
+        for (int k = 0; k < r->n_out; k++)
+            right[k] += term[t] * value[k];
+    }
+}
+
+/* to [n] -= factor * from. */
+static inline void response_subtract(double *restrict to, const double *restrict from, double factor, int n) {
+    for (int k = 0; k < n; k++)
+        to[k] -= factor * from[k];
+}
+
+/* r->coef becomes the solution, from the Cholesky factor L [n_terms][n_terms]: forward, then backward substitution, all
+   outputs at once. */
+static inline void response_substitute(response *r, const double *L) {
+    int n = r->n_terms;
+    int outputs = r->n_out;
+    for (int t = 0; t < n; t++) {
+        double *row = r->coef + t * outputs;
+        for (int s = 0; s < t; s++)
+            response_subtract(row, r->coef + s * outputs, L[t * n + s], outputs);
+        for (int k = 0; k < outputs; k++)
+            row[k] /= L[t * n + t];
+    }
+    for (int t = n - 1; t >= 0; t--) {
+        double *row = r->coef + t * outputs;
+        for (int s = t + 1; s < n; s++)
+            response_subtract(row, r->coef + s * outputs, L[s * n + t], outputs);
+        for (int k = 0; k < outputs; k++)
+            row[k] /= L[t * n + t];
+    }
+}
+
 /* Fits value [n][n_out] at theta [n][n_dim] by least squares, with the highest degree up to max_degree that leaves at
    least ten points a term. Normal equations: the whitened coordinates keep them well conditioned, and a ridge of 1e-9
    guards the rest. 0, or -1 when there are too few points or memory is short; r owns its coefficients. */
 static inline int response_fit(response *r, const double *theta, const double *value, long n, int n_dim, int n_out,
                                int max_degree) {
-    int degree = max_degree;
-    int terms;
-    int status = -1;
-    double *normal = NULL;
-    double *term = NULL;
     memset(r, 0, sizeof *r);
     r->n_dim = n_dim;
     r->n_out = n_out;
-    if (n_dim < 1 || n_dim > RESPONSE_DIM) return -1;
-    while (degree > 1 && (response_count(n_dim, degree) > RESPONSE_TERMS || n < 10 * response_count(n_dim, degree)))
-        degree--;
-    if (n < 4 * response_count(n_dim, degree) || response_whiten(r, theta, n)) return -1;
+    if (n_dim < 1 || n_dim > RESPONSE_DIM) {
+        return -1;
+    }
+    const int degree = response_degree(n_dim, n, max_degree);
+    if (n < 4 * response_count(n_dim, degree)) {
+        return -1;
+    }
+    if (response_whiten(r, theta, n)) {
+        return -1;
+    }
     response_terms(r, degree);
-    terms = r->n_terms;
-    normal = calloc((size_t)terms * (size_t)terms, sizeof *normal);
-    term = malloc((size_t)terms * sizeof *term);
-    r->coef = calloc((size_t)terms * (size_t)n_out, sizeof *r->coef);
-    if (!normal || !term || !r->coef) goto done;
-    for (long p = 0; p < n; p++) {
+    const size_t terms = (size_t)r->n_terms;
+    double *normal = calloc(terms * terms, sizeof *normal);
+    double *term = malloc(terms * sizeof *term);
+    r->coef = calloc(terms * (size_t)n_out, sizeof *r->coef);
+    int status = normal && term && r->coef ? 0 : -1;
+    for (long p = 0; p < n && !status; p++) {
         response_basis(term, r, theta + p * n_dim);
-        for (int t = 0; t < terms; t++) {
-            double *restrict row = normal + t * terms;
-            double *restrict right = r->coef + t * n_out;
-            for (int s = 0; s <= t; s++)
-                row[s] += term[t] * term[s];
-            for (int k = 0; k < n_out; k++)
-                right[k] += term[t] * value[p * n_out + k];
-        }
+        response_add(r, normal, term, value + p * n_out);
     }
-    for (int t = 0; t < terms; t++)
+    for (size_t t = 0; t < terms && !status; t++)
         normal[t * terms + t] *= 1 + 1e-9;
-    if (cholesky(normal, terms)) goto done;
-    for (int t = 0; t < terms; t++) { /* forward, then backward substitution, all outputs at once */
-        for (int s = 0; s < t; s++)
-            for (int k = 0; k < n_out; k++)
-                r->coef[t * n_out + k] -= normal[t * terms + s] * r->coef[s * n_out + k];
-        for (int k = 0; k < n_out; k++)
-            r->coef[t * n_out + k] /= normal[t * terms + t];
+    if (!status) {
+        status = cholesky(normal, r->n_terms);
     }
-    for (int t = terms - 1; t >= 0; t--) {
-        for (int s = t + 1; s < terms; s++)
-            for (int k = 0; k < n_out; k++)
-                r->coef[t * n_out + k] -= normal[s * terms + t] * r->coef[s * n_out + k];
-        for (int k = 0; k < n_out; k++)
-            r->coef[t * n_out + k] /= normal[t * terms + t];
+    if (!status) {
+        response_substitute(r, normal);
     }
-    status = 0;
-done:
     free(normal);
     free(term);
-    if (status) response_free(r);
+    if (status) {
+        response_free(r);
+    }
     return status;
 }
 
@@ -204,7 +265,9 @@ static const char surrogate_value_text[] = "log10(x^2 n), x = h nu/(m_e c^2), n 
 /* Where a network may be asked: lo <= row <= hi, gamma_max at least `span` dex above gamma_min and confined by the
    blob. */
 typedef struct surrogate_domain {
-    double lo[SSC_ROW], hi[SSC_ROW], span;
+    double lo[SSC_ROW];
+    double hi[SSC_ROW];
+    double span;
 } surrogate_domain;
 
 /* The ranges of Tzavellas et al. (2024), Table 1. */
@@ -212,8 +275,10 @@ static const surrogate_domain published_domain = {{14, -2, 0.1, 2.1, -5, 1.5}, {
 
 /* A run of nodes at first, first - step, ... [log10 x]. */
 typedef struct surrogate_run {
-    double first, step;
-    int from, n; /* which of the network's outputs */
+    double first;
+    double step;
+    int from; /* which of the network's outputs */
+    int n;
 } surrogate_run;
 
 /* The axis of one source. */
@@ -227,8 +292,10 @@ typedef struct surrogate_frame {
 
 typedef struct surrogate {
     bml_nn *net; /* owned */
-    int kind, grid;
-    int self_absorption, pair_production; /* of the sources that it was trained on */
+    int kind;
+    int grid;
+    int self_absorption; /* of the sources that it was trained on */
+    int pair_production;
     surrogate_domain domain;
     float error[SURROGATE_ERRORS];    /* rms on held-out spectra [dex] at log10 x = -15, -14.75, ... 10 */
     float blend[SURROGATE_BLEND + 2]; /* log10(1 + 10^-d) at d = i/256 */
@@ -242,18 +309,56 @@ static inline double ssc_row_confined(const double *row) {
 /* NULL, or what is wrong with row [SSC_ROW]: the name of the parameter that is outside. */
 static inline const char *surrogate_outside(const surrogate_domain *d, const double *row) {
     const double rounding = 1e-6; /* files hold the domain in float */
-    for (int k = 0; k < SSC_ROW; k++)
-        if (!(row[k] >= d->lo[k] - rounding && row[k] <= d->hi[k] + rounding)) return ssc_row_names[k];
-    if (row[3] < row[2] + d->span - rounding || row[3] > ssc_row_confined(row) + rounding) return ssc_row_names[3];
+    for (int k = 0; k < SSC_ROW; k++) {
+        const double lowest = d->lo[k] - rounding;
+        const double highest = d->hi[k] + rounding;
+        if (!(row[k] >= lowest && row[k] <= highest)) {
+            return ssc_row_names[k];
+        }
+    }
+    const double least = row[2] + d->span - rounding;
+    const double most = ssc_row_confined(row) + rounding;
+    if (row[3] < least || row[3] > most) {
+        return ssc_row_names[3];
+    }
     return NULL;
 }
 
-enum { SYN_NODES = 96, COM_NODES = 165, ATHENA_COM_NODES = 84 };
+enum { SYN_NODES = 96 };
+enum { COM_NODES = 165 };
+enum { ATHENA_COM_NODES = 84 };
 
 /* Number of outputs of a network of this kind and grid. */
 static inline int surrogate_n_out(int kind, int grid) {
-    if (kind == SURROGATE_PLAIN) return SURROGATE_GRID;
-    return SYN_NODES + (grid == BML_SSC_ATHENA ? ATHENA_COM_NODES : COM_NODES);
+    if (kind == SURROGATE_PLAIN) {
+        return SURROGATE_GRID;
+    }
+    const int compton = grid == BML_SSC_ATHENA ? ATHENA_COM_NODES : COM_NODES;
+    return SYN_NODES + compton;
+}
+
+/* A run of nodes n, whose first is at log10 x = first, among the network's outputs `from` on. */
+static inline surrogate_run surrogate_make_run(double first, double step, int from, int n) {
+    surrogate_run r;
+    r.first = first;
+    r.step = step;
+    r.from = from;
+    r.n = n;
+    return r;
+}
+
+/* The frame of a source on the ATHENA grid, and the three phases that its network is told. */
+static inline void surrogate_place_athena(surrogate_frame *f, float *phase, const double *row, double log_b) {
+    const double top = floor(10 * row[3] + 1e-8) / 10;
+    const double bottom = ceil(10 * row[2] - 1e-8) / 10;
+    const double steps = (top - log_b) / 0.2;
+    f->edge = log_b + 0.2 * (ceil(steps - 1e-9) - 1);
+    f->cutoff = log_b + 2 * top;
+    f->run[0] = surrogate_make_run(f->cutoff + 1.8, 0.2, 0, SYN_NODES);
+    f->run[1] = surrogate_make_run(f->edge, 0.2, SYN_NODES, ATHENA_COM_NODES);
+    phase[0] = (float)bottom;
+    phase[1] = (float)top;
+    phase[2] = (float)((top - f->edge) / 0.2);
 }
 
 /* The axis of a source, and what its network is told: input [SURROGATE_INPUTS]; returns how many numbers that is. */
@@ -264,7 +369,8 @@ static inline int surrogate_place(surrogate_frame *f, float *input, int kind, in
     for (int k = 0; k < SSC_ROW; k++)
         input[k] = (float)row[k];
     if (kind == SURROGATE_PLAIN) {
-        f->run[0] = (surrogate_run){-15, -25.0 / (SURROGATE_GRID - 1), 0, SURROGATE_GRID};
+        const double down = -25.0 / (SURROGATE_GRID - 1);
+        f->run[0] = surrogate_make_run(-15, down, 0, SURROGATE_GRID);
         f->n_runs = 1;
         f->edge = 10;
         return n;
@@ -272,21 +378,13 @@ static inline int surrogate_place(surrogate_frame *f, float *input, int kind, in
     const double log_b = row[1] - log10(4.414e13);
     f->n_runs = 2;
     if (grid == BML_SSC_ATHENA) {
-        const double top = floor(10 * row[3] + 1e-8) / 10;
-        const double bottom = ceil(10 * row[2] - 1e-8) / 10;
-        const double steps = (top - log_b) / 0.2;
-        f->edge = log_b + 0.2 * (ceil(steps - 1e-9) - 1);
-        f->cutoff = log_b + 2 * top;
-        f->run[0] = (surrogate_run){f->cutoff + 1.8, 0.2, 0, SYN_NODES};
-        f->run[1] = (surrogate_run){f->edge, 0.2, SYN_NODES, ATHENA_COM_NODES};
-        input[n++] = (float)bottom;
-        input[n++] = (float)top;
-        input[n++] = (float)((top - f->edge) / 0.2);
+        surrogate_place_athena(f, input + n, row, log_b);
+        n += 3;
     } else {
         f->edge = row[3];
         f->cutoff = log_b + 2 * row[3];
-        f->run[0] = (surrogate_run){f->cutoff + 1.8, 0.2, 0, SYN_NODES};
-        f->run[1] = (surrogate_run){f->edge - 0.05, 0.1, SYN_NODES, COM_NODES}; /* the solver's own nodes */
+        f->run[0] = surrogate_make_run(f->cutoff + 1.8, 0.2, 0, SYN_NODES);
+        f->run[1] = surrogate_make_run(f->edge - 0.05, 0.1, SYN_NODES, COM_NODES); /* the solver's own nodes */
     }
     f->cutoff += log10(1.5);
     return n;
@@ -296,17 +394,35 @@ static inline int surrogate_place(surrogate_frame *f, float *input, int kind, in
    or a cubic (Catmull & Rom) where four nodes are there, as the solver has it. */
 typedef struct surrogate_stencil {
     int first;
-    double weight[4], slope[4]; /* slope: d/d(log10 x) */
+    double weight[4];
+    double slope[4]; /* d/d(log10 x) */
 } surrogate_stencil;
+
+/* u, or the nearer of 0 and hi. */
+static inline double surrogate_within(double u, double hi) {
+    if (u < 0) {
+        return 0;
+    }
+    return u < hi ? u : hi;
+}
+
+static inline int surrogate_clamp(int i, int lo, int hi) {
+    if (i < lo) {
+        return lo;
+    }
+    return i > hi ? hi : i;
+}
 
 static inline surrogate_stencil surrogate_between(const surrogate_run *r, int straight, double log10_x) {
     surrogate_stencil s = {0, {0, 0, 0, 0}, {0, 0, 0, 0}};
     const double u = (r->first - log10_x) / r->step;
     const double per = -1 / r->step;
-    const int k = u < 0 ? 0 : u < r->n - 2 ? (int)u : r->n - 2;
+    const double last = r->n - 2;
+    const int k = (int)surrogate_within(u, last);
     const double w = u - k;
-    s.first = k < 1 ? 0 : k > r->n - 3 ? r->n - 4 : k - 1;
-    if (straight || k < 1 || k > r->n - 3 || w < 0 || w > 1) {
+    const int inside = k >= 1 && k <= r->n - 3;
+    s.first = surrogate_clamp(k - 1, 0, r->n - 4);
+    if (straight || !inside || w < 0 || w > 1) {
         s.weight[k - s.first] = 1 - w;
         s.weight[k - s.first + 1] = w;
         s.slope[k - s.first] = -per;
@@ -325,12 +441,16 @@ static inline surrogate_stencil surrogate_between(const surrogate_run *r, int st
 }
 
 static inline double surrogate_sum(const float *v, const double *weight) {
-    return weight[0] * (double)v[0] + weight[1] * (double)v[1] + weight[2] * (double)v[2] + weight[3] * (double)v[3];
+    double sum = weight[0] * (double)v[0];
+    for (int k = 1; k < 4; k++)
+        sum += weight[k] * (double)v[k];
+    return sum;
 }
 
 /* What is added to run r at log10_x: the exponential cut-off exp(-x/x_c) of the synchrotron nodes. */
 static inline double surrogate_cutoff(const surrogate_frame *f, int r, double log10_x) {
-    return r == 0 && f->n_runs == 2 && log10_x > f->cutoff - 8 ? -0.43429448190325 * pow(10, log10_x - f->cutoff) : 0;
+    const int falls = r == 0 && f->n_runs == 2 && log10_x > f->cutoff - 8;
+    return falls ? -0.43429448190325 * pow(10, log10_x - f->cutoff) : 0;
 }
 
 static inline void surrogate_blend_table(surrogate *s) {
@@ -342,15 +462,23 @@ static inline void surrogate_blend_table(surrogate *s) {
 static inline double surrogate_blend(const surrogate *s, double a, double b) {
     const double hi = a > b ? a : b;
     const double d = 256 * (a > b ? a - b : b - a);
-    if (!(d < SURROGATE_BLEND)) return hi;
+    if (!(d < SURROGATE_BLEND)) {
+        return hi;
+    }
     const int i = (int)d;
     const double y = (double)s->blend[i];
-    return hi + y + (d - i) * ((double)s->blend[i + 1] - y);
+    const double next = (double)s->blend[i + 1];
+    return hi + y + (d - i) * (next - y);
+}
+
+/* log10 x of the last node. */
+static inline double surrogate_run_end(const surrogate_run *r) {
+    return r->first - (r->n - 1) * r->step;
 }
 
 /* Compton nodes end where they stop to count. */
 static inline int surrogate_run_counts(const surrogate_frame *f, int r, double log10_x) {
-    return r == 0 || log10_x >= f->run[r].first - (f->run[r].n - 1) * f->run[r].step;
+    return r == 0 || log10_x >= surrogate_run_end(&f->run[r]);
 }
 
 /* The sum of the runs at log10_x, smooth between nodes; part [2]: each run's, unless NULL. */
@@ -358,11 +486,17 @@ static inline double surrogate_total(const surrogate *s, const surrogate_frame *
                                      double *part) {
     double value[2] = {-HUGE_VAL, -HUGE_VAL};
     for (int r = 0; r < f->n_runs; r++) {
-        if (!surrogate_run_counts(f, r, log10_x)) continue;
-        const surrogate_stencil at = surrogate_between(&f->run[r], f->straight, log10_x);
-        value[r] = surrogate_sum(node + f->run[r].from + at.first, at.weight) + surrogate_cutoff(f, r, log10_x);
+        if (!surrogate_run_counts(f, r, log10_x)) {
+            continue;
+        }
+        const surrogate_run *run = &f->run[r];
+        const surrogate_stencil at = surrogate_between(run, f->straight, log10_x);
+        const float *own = node + run->from + at.first;
+        value[r] = surrogate_sum(own, at.weight) + surrogate_cutoff(f, r, log10_x);
     }
-    if (part) memcpy(part, value, sizeof value);
+    if (part) {
+        memcpy(part, value, sizeof value);
+    }
     return f->n_runs == 2 ? surrogate_blend(s, value[0], value[1]) : value[0];
 }
 
@@ -372,12 +506,16 @@ static inline int surrogate_reaches(const surrogate_frame *f, double log10_x) {
 
 /* The total log10(x^2 n) at log10_x from the network's outputs node [n_out]; -HUGE_VAL: nothing there. */
 static inline double surrogate_at(const surrogate *s, const surrogate_frame *f, const float *node, double log10_x) {
-    if (!surrogate_reaches(f, log10_x)) return -HUGE_VAL;
+    if (!surrogate_reaches(f, log10_x)) {
+        return -HUGE_VAL;
+    }
     if (s->kind == SURROGATE_PLAIN) {
         const double y = surrogate_total(s, f, node, log10_x, NULL);
         return y < surrogate_floor + 0.1 ? -HUGE_VAL : y;
     }
-    if (!f->straight) return surrogate_total(s, f, node, log10_x, NULL);
+    if (!f->straight) {
+        return surrogate_total(s, f, node, log10_x, NULL);
+    }
     const double u = (f->edge - log10_x) / 0.2;
     const double k = floor(u);
     const double above = f->edge - 0.2 * k;
@@ -393,18 +531,26 @@ static inline double surrogate_back(float *d_node, double *d_row, const surrogat
                                     const float *node, double log10_x, double by) {
     double part[2];
     double total = 0;
-    if (!surrogate_reaches(f, log10_x)) return 0;
+    if (!surrogate_reaches(f, log10_x)) {
+        return 0;
+    }
     const double y = surrogate_total(s, f, node, log10_x, part);
-    if (s->kind == SURROGATE_PLAIN && y < surrogate_floor + 0.1) return 0; /* as surrogate_at has it */
+    if (s->kind == SURROGATE_PLAIN && y < surrogate_floor + 0.1) {
+        return 0; /* as surrogate_at has it */
+    }
     for (int r = 0; r < f->n_runs; r++) {
-        if (!(part[r] > -HUGE_VAL)) continue;
+        if (!(part[r] > -HUGE_VAL)) {
+            continue;
+        }
         const surrogate_run *run = &f->run[r];
         const surrogate_stencil at = surrogate_between(run, f->straight, log10_x);
+        const int own = run->from + at.first; /* of the nodes, the first that counts here */
         const double share = f->n_runs == 1 ? 1 : pow(10, part[r] - y);
-        const double slope = share * (surrogate_sum(node + run->from + at.first, at.slope) +
-                                      2.302585092994046 * surrogate_cutoff(f, r, log10_x));
+        const double of_nodes = surrogate_sum(node + own, at.slope);
+        const double of_cutoff = 2.302585092994046 * surrogate_cutoff(f, r, log10_x);
+        const double slope = share * (of_nodes + of_cutoff);
         for (int k = 0; k < 4; k++)
-            d_node[run->from + at.first + k] += (float)(by * share * at.weight[k]);
+            d_node[own + k] += (float)(by * share * at.weight[k]);
         if (f->n_runs == 2) { /* synchrotron nodes move with b gamma_max^2, Compton nodes with gamma_max */
             d_row[3] -= by * slope * (r == 0 ? 2 : 1);
             d_row[1] -= r == 0 ? by * slope : 0;
@@ -412,6 +558,25 @@ static inline double surrogate_back(float *d_node, double *d_row, const surrogat
         total += slope;
     }
     return total;
+}
+
+/* The grid points k = from ... to - 1 at the ends of a run, where four nodes are not there. */
+static inline void surrogate_run_ends(float *restrict y, const float *restrict v, const surrogate_run *r, int straight,
+                                      int from, int to) {
+    const double by = 25.0 / (SURROGATE_GRID - 1);
+    const double first = (r->first + 15) / r->step;
+    const double each = -by / r->step;
+    for (int side = 0; side < 2; side++)
+        for (int i = from; i < to; i++) {
+            const int k = side ? to - 1 - (i - from) : i;
+            const double u = first + each * k;
+            if (u >= 1 && u <= r->n - 2) {
+                break;
+            }
+            const double log10_x = -15 + by * k;
+            const surrogate_stencil at = surrogate_between(r, straight, log10_x);
+            y[k] = (float)surrogate_sum(v + at.first, at.weight);
+        }
 }
 
 /* A run at grid points k = from ... to - 1: surrogate_between's arithmetic in an order that suits vectors. */
@@ -435,16 +600,11 @@ static inline void surrogate_run_on_grid(float *restrict y, const float *restric
         const float y3 = v[i + 2];
         const float a = 2 * y1 - y0 - y2;
         const float b = 2 * y2 - y1 - y3; /* the cubic: a line, and a share of the bend at each end */
-        y[k] = y1 + w * (y2 - y1) + bend * w * (1 - w) * ((1 - w) * a + w * b);
+        const float line = y1 + w * (y2 - y1);
+        const float bends = (1 - w) * a + w * b;
+        y[k] = line + bend * w * (1 - w) * bends;
     }
-    for (int side = 0; side < 2; side++) /* where four nodes are not there */
-        for (int i = from; i < to; i++) {
-            const int k = side ? to - 1 - (i - from) : i;
-            const double u = first + each * k;
-            if (u >= 1 && u <= r->n - 2) break;
-            const surrogate_stencil at = surrogate_between(r, straight, -15 + by * k);
-            y[k] = (float)surrogate_sum(v + at.first, at.weight);
-        }
+    surrogate_run_ends(y, v, r, straight, from, to);
 }
 
 /* a [to] becomes log10(10^a + 10^b) from `from` on. */
@@ -455,14 +615,15 @@ static inline void surrogate_blend_on_grid(float *restrict a, const float *restr
         const float far = 256 * fabsf(a[k] - b[k]);
         const float d = far < SURROGATE_BLEND ? far : SURROGATE_BLEND;
         const int i = (int)d;
-        a[k] = hi + table[i] + (d - (float)i) * (table[i + 1] - table[i]);
+        const float rise = table[i + 1] - table[i];
+        a[k] = hi + table[i] + (d - (float)i) * rise;
     }
 }
 
 /* First grid point at or above log10_x. */
 static inline int surrogate_grid_from(double log10_x) {
     const double k = ceil((log10_x + 15) * (SURROGATE_GRID - 1) / 25);
-    return k < 0 ? 0 : k > SURROGATE_GRID ? SURROGATE_GRID : (int)k;
+    return (int)surrogate_within(k, SURROGATE_GRID);
 }
 
 /* surrogate_spectrum where lines go from node to node of the total: each node once. */
@@ -472,14 +633,22 @@ static inline void surrogate_spectrum_straight(float *y, const surrogate *s, con
     double below = 0;
     int have = -1;
     for (int k = SURROGATE_GRID - 1; k >= 0; k--) {
-        const double u = (f->edge + 15 - 25.0 * k / (SURROGATE_GRID - 1)) / 0.2;
+        const double above_lowest = 25.0 * k / (SURROGATE_GRID - 1); /* log10 x = -15 */
+        const double u = (f->edge + 15 - above_lowest) / 0.2;
         y[k] = (float)surrogate_floor;
-        if (u < 0) continue;
-        for (; have < (int)u; have++) {
-            above = have < 0 ? surrogate_total(s, f, node, f->edge, NULL) : below;
-            below = surrogate_total(s, f, node, f->edge - 0.2 * (have + 2), NULL);
+        if (u < 0) {
+            continue;
         }
-        y[k] = (float)fmax(above + (u - have) * (below - above), surrogate_floor);
+        for (; have < (int)u; have++) {
+            const double next = f->edge - 0.2 * (have + 2);
+            above = below;
+            if (have < 0) {
+                above = surrogate_total(s, f, node, f->edge, NULL);
+            }
+            below = surrogate_total(s, f, node, next, NULL);
+        }
+        const double between = above + (u - have) * (below - above);
+        y[k] = (float)fmax(between, surrogate_floor);
     }
 }
 
@@ -494,15 +663,18 @@ static inline void surrogate_spectrum(float *y, const surrogate *s, const surrog
         surrogate_spectrum_straight(y, s, f, node);
         return;
     }
-    surrogate_run_on_grid(total, node + f->run[0].from, &f->run[0], f->straight, 0, edge);
+    const surrogate_run *lower = &f->run[0];
+    surrogate_run_on_grid(total, node + lower->from, lower, f->straight, 0, edge);
     if (f->n_runs == 2) {
         const surrogate_run *r = &f->run[1];
-        const int from = surrogate_grid_from(r->first - (r->n - 1) * r->step);
+        const int from = surrogate_grid_from(surrogate_run_end(r));
         const int falling = surrogate_grid_from(f->cutoff - 8);
         const double ratio = pow(10, by);
         double falls = surrogate_cutoff(f, 0, -15 + by * falling);
-        for (int k = falling; k < edge; k++, falls *= ratio)
+        for (int k = falling; k < edge; k++) {
             total[k] += (float)falls;
+            falls *= ratio;
+        }
         surrogate_run_on_grid(compton, node + r->from, r, f->straight, from, edge);
         surrogate_blend_on_grid(total, compton, s->blend, from, edge);
     }
@@ -528,9 +700,12 @@ static inline void surrogate_nodes(float *node, const bml_ssc_blob *blob, const 
         bml_ssc_spectrum(y[0], x, run->n, blob, BML_SSC_SYNCHROTRON);
         bml_ssc_spectrum(y[1], x, run->n, blob, BML_SSC_COMPTON);
         for (int k = 0; k < run->n; k++) {
-            const double bound = fmax(y[1 - r][k] - relevant, surrogate_floor - 2);
+            const double own = y[r][k];
+            const double other = y[1 - r][k];
+            const double bound = fmax(other - relevant, surrogate_floor - 2);
             const double cut = surrogate_cutoff(f, r, x[k]);
-            node[run->from + k] = (float)((y[r][k] > bound ? y[r][k] : SURROGATE_BOUND + bound) - cut);
+            const double value = own > bound ? own : SURROGATE_BOUND + bound;
+            node[run->from + k] = (float)(value - cut);
         }
     }
 }
@@ -542,14 +717,17 @@ static inline void surrogate_free(surrogate *s) {
     s->net = NULL;
 }
 
-static const char *const surrogate_kinds[] = {"mlp", "plain"}, *const surrogate_grids[] = {"converged", "athena"};
+static const char *const surrogate_kinds[] = {"mlp", "plain"};
+static const char *const surrogate_grids[] = {"converged", "athena"};
 static const char *const surrogate_physics[] = {
     "synchrotron, self-Compton", "synchrotron, self-Compton, self-absorption",
     "synchrotron, self-Compton, pair production", "synchrotron, self-Compton, self-absorption, pair production"};
 
 static inline int surrogate_index(const char *const *words, int n, const char *word) {
     for (int i = 0; word && i < n; i++)
-        if (!strcmp(words[i], word)) return i;
+        if (!strcmp(words[i], word)) {
+            return i;
+        }
     return -1;
 }
 
@@ -565,15 +743,20 @@ static inline int surrogate_save(surrogate *s, const char *path, char *err) {
     domain[2 * SSC_ROW] = (float)s->domain.span;
     status |= bml_nn_set_text(s->net, "surrogate_kind", surrogate_kinds[s->kind]);
     status |= bml_nn_set_text(s->net, "surrogate_grid", surrogate_grids[s->grid]);
-    status |= bml_nn_set_text(s->net, "surrogate_physics",
-                              surrogate_physics[!!s->self_absorption + 2 * !!s->pair_production]);
+    const int physics = !!s->self_absorption + 2 * !!s->pair_production;
+    status |= bml_nn_set_text(s->net, "surrogate_physics", surrogate_physics[physics]);
     status |= bml_nn_set_text(s->net, "surrogate_parameters", surrogate_row_text);
     status |= bml_nn_set_text(s->net, "surrogate_values", surrogate_value_text);
     status |= bml_nn_set_array(s->net, "surrogate_domain", domain, 2 * SSC_ROW + 1);
     status |= bml_nn_set_array(s->net, "surrogate_error", s->error, SURROGATE_ERRORS);
-    if (status) return error_set(err, "%.300s: %s", path, bml_nn_message(s->net));
+    if (status) {
+        return error_set(err, "%.300s: %s", path, bml_nn_message(s->net));
+    }
     status = bml_nn_save(s->net, path, BML_NN_F32);
-    return status ? error_set(err, "%.300s: %s: %.100s", path, bml_nn_strerror(status), bml_nn_message(s->net)) : 0;
+    if (status) {
+        return error_set(err, "%.300s: %s: %.100s", path, bml_nn_strerror(status), bml_nn_message(s->net));
+    }
+    return 0;
 }
 
 /* What is wrong with the net that was read, or NULL. */
@@ -585,15 +768,25 @@ static inline const char *surrogate_check(surrogate *s) {
     const bml_nn_real *error = bml_nn_get_array(s->net, "surrogate_error", &n_error);
     const char *parameters = bml_nn_get_text(s->net, "surrogate_parameters");
     const char *values = bml_nn_get_text(s->net, "surrogate_values");
-    const int physics = surrogate_index(surrogate_physics, 4, bml_nn_get_text(s->net, "surrogate_physics"));
-    s->kind = surrogate_index(surrogate_kinds, 2, bml_nn_get_text(s->net, "surrogate_kind"));
-    s->grid = surrogate_index(surrogate_grids, 2, bml_nn_get_text(s->net, "surrogate_grid"));
-    if (s->kind < 0 || s->grid < 0 || physics < 0) return "is no network of train_surrogate, or of another version";
-    if (!parameters || strcmp(parameters, surrogate_row_text))
+    const char *physics_text = bml_nn_get_text(s->net, "surrogate_physics");
+    const char *kind = bml_nn_get_text(s->net, "surrogate_kind");
+    const char *grid = bml_nn_get_text(s->net, "surrogate_grid");
+    const int physics = surrogate_index(surrogate_physics, 4, physics_text);
+    s->kind = surrogate_index(surrogate_kinds, 2, kind);
+    s->grid = surrogate_index(surrogate_grids, 2, grid);
+    if (s->kind < 0 || s->grid < 0 || physics < 0) {
+        return "is no network of train_surrogate, or of another version";
+    }
+    if (!parameters || strcmp(parameters, surrogate_row_text)) {
         return "has other parameters than "
                "log10 R, B, gamma_min, gamma_max, l_e, p";
-    if (!values || strcmp(values, surrogate_value_text)) return "gives other values than log10(x^2 n)";
-    if (n_domain != 2 * SSC_ROW + 1 || n_error != SURROGATE_ERRORS) return "lacks its domain or its error";
+    }
+    if (!values || strcmp(values, surrogate_value_text)) {
+        return "gives other values than log10(x^2 n)";
+    }
+    if (n_domain != 2 * SSC_ROW + 1 || n_error != SURROGATE_ERRORS) {
+        return "lacks its domain or its error";
+    }
     s->self_absorption = physics & 1;
     s->pair_production = physics >> 1;
     for (int k = 0; k < SSC_ROW; k++) {
@@ -603,9 +796,11 @@ static inline const char *surrogate_check(surrogate *s) {
     s->domain.span = (double)domain[2 * SSC_ROW];
     memcpy(s->error, error, sizeof s->error);
     surrogate_frame frame;
-    if (bml_nn_n_in(s->net) != (size_t)surrogate_place(&frame, input, s->kind, s->grid, s->domain.hi) ||
-        bml_nn_n_out(s->net) != (size_t)surrogate_n_out(s->kind, s->grid))
+    const int n_in = surrogate_place(&frame, input, s->kind, s->grid, s->domain.hi);
+    const int n_out = surrogate_n_out(s->kind, s->grid);
+    if (bml_nn_n_in(s->net) != (size_t)n_in || bml_nn_n_out(s->net) != (size_t)n_out) {
         return "has another number of inputs or outputs than its kind";
+    }
     return NULL;
 }
 
@@ -615,22 +810,25 @@ static inline int surrogate_load(surrogate *s, const char *path, char *err) {
     surrogate_blend_table(s);
     char why[BML_NN_MESSAGE];
     const int status = bml_nn_load(&s->net, path, why);
-    const char *wrong;
-    if (status)
-        error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), why);
-    else if ((wrong = surrogate_check(s)) != NULL)
-        error_set(err, "%.300s: %s", path, wrong);
-    else
-        return 0;
-    surrogate_free(s);
-    return -1;
+    if (status) {
+        return error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), why);
+    }
+    const char *wrong = surrogate_check(s);
+    if (wrong) {
+        surrogate_free(s);
+        return error_set(err, "%.300s: %s", path, wrong);
+    }
+    return 0;
 }
 
 /* The network's own rms error [dex] at log10_x. */
 static inline double surrogate_error_at(const surrogate *s, double log10_x) {
     const double u = (log10_x + 15) / 0.25;
-    const int k = u < 0 ? 0 : u > SURROGATE_ERRORS - 2 ? SURROGATE_ERRORS - 2 : (int)u;
-    const double w = u - k < 0 ? 0 : u - k > 1 ? 1 : u - k;
-    return (1 - w) * (double)s->error[k] + w * (double)s->error[k + 1];
+    const double last = SURROGATE_ERRORS - 2;
+    const int k = (int)surrogate_within(u, last);
+    const double w = surrogate_within(u - k, 1);
+    const double here = (double)s->error[k];
+    const double next = (double)s->error[k + 1];
+    return (1 - w) * here + w * next;
 }
 #endif

@@ -166,14 +166,18 @@ static inline int xray_absorption_room(xray_absorption *a, int n, char *err) {
         a->gas_e[i] = log((double)phabs_table[i][0]);
         a->gas_sigma[i] = log((double)phabs_table[i][1]);
     }
-    if (a->log_e && a->log_sigma && a->gas_e && a->gas_sigma) return 0;
+    if (a->log_e && a->log_sigma && a->gas_e && a->gas_sigma) {
+        return 0;
+    }
     xray_absorption_free(a);
     return error_set(err, "out of memory");
 }
 
 /* The table that is built in: XRAY_WILM or XRAY_ANGR. Free it. */
 static inline int xray_absorption_builtin(xray_absorption *a, int abundances, char *err) {
-    if (xray_absorption_room(a, TBABS_N, err)) return -1;
+    if (xray_absorption_room(a, TBABS_N, err)) {
+        return -1;
+    }
     for (int i = 0; i < a->n; i++) {
         a->log_e[i] = log((double)tbabs_table[i][0]);
         a->log_sigma[i] = log((double)tbabs_table[i][abundances == XRAY_ANGR ? 2 : 1]);
@@ -186,7 +190,9 @@ static const double xray_log_rydberg = -4.29770; /* ln 0.0136 keV: below, nothin
 /* sigma [1e-22 cm^2] at a log energy, by straight lines in the logarithms, continued beyond both ends, to the Lyman
    limit. gas: of phabs. */
 static inline double xray_sigma(const xray_absorption *a, int gas, double log_e) {
-    if (log_e < xray_log_rydberg) return 0;
+    if (log_e < xray_log_rydberg) {
+        return 0;
+    }
     const double *x = gas ? a->gas_e : a->log_e;
     const double *y = gas ? a->gas_sigma : a->log_sigma;
     int lo = 0;
@@ -228,7 +234,9 @@ static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const 
     g->n = n;
     g->ism = ism;
     g->edge = xray_alloc((size_t)n + 1, 14 * sizeof(double));
-    if (!g->edge) return error_set(err, "out of memory");
+    if (!g->edge) {
+        return error_set(err, "out of memory");
+    }
     g->log_mid = g->edge + n + 1;
     g->log_ratio = g->log_mid + n;
     g->sigma = g->log_ratio + n;
@@ -257,10 +265,14 @@ static inline int xray_grid_make(xray_grid *g, const double *edge, int n, const 
 
 /* n bins of equal ratio between lo and hi [keV]: for fluxes in a band. */
 static inline int xray_grid_band(xray_grid *g, double lo, double hi, int n, const xray_absorption *ism, char *err) {
-    if (!(lo > 0 && hi > lo && isfinite(hi))) return error_set(err, "band %g to %g keV: needs 0 < low < high", lo, hi);
+    if (!(lo > 0 && hi > lo && isfinite(hi))) {
+        return error_set(err, "band %g to %g keV: needs 0 < low < high", lo, hi);
+    }
     double *edge;
     edge = xray_alloc((size_t)n + 1, sizeof *edge);
-    if (!edge) return error_set(err, "out of memory");
+    if (!edge) {
+        return error_set(err, "out of memory");
+    }
     for (int i = 0; i <= n; i++)
         edge[i] = lo * exp(log(hi / lo) * i / n);
     int bad = xray_grid_make(g, edge, n, ism, err);
@@ -449,8 +461,12 @@ static inline void xray_disk_table(double *table) {
 /* ln G(x) by cubics through four points. */
 static inline double xray_disk(const double *table, double log_x) {
     double at = (log_x - xray_disk_lo) / xray_disk_step;
-    if (at < 1) return table[0];
-    if (at > XRAY_DISK_N - 3) return -700;
+    if (at < 1) {
+        return table[0];
+    }
+    if (at > XRAY_DISK_N - 3) {
+        return -700;
+    }
     int i = (int)at;
     const double *y = table + i;
     double t = at - i;
@@ -509,7 +525,9 @@ static inline void xray_diskbb(double *out, const xray_grid *g, double tin, doub
                                double *f) {
     double log_t = tin > 0 ? log(tin) : 0;
     int n = 3 * g->n;
-    if (!(tin > 0)) norm = 0;
+    if (!(tin > 0)) {
+        norm = 0;
+    }
     for (int i = 0; i < n; i++) {
         double log_x = g->log_node[i] - log_t;
         f[i] = 2 * g->log_node[i] - 8.0 / 3 * log_x + xray_disk(table, log_x);
@@ -523,7 +541,9 @@ static inline void xray_gaussian(double *out, const xray_grid *g, double line, d
     for (int i = 0; i <= g->n; i++) { /* the normal distribution up to each edge */
         double z = sigma > 0 ? (g->edge[i] - line) / (sigma * 1.4142135623730951) : g->edge[i] < line ? -30 : 30;
         double up_to = z < -6 ? 0 : z > 6 ? 1 : 0.5 * erfc(-z);
-        if (i > 0) out[i - 1] = norm * (up_to - below);
+        if (i > 0) {
+            out[i - 1] = norm * (up_to - below);
+        }
         below = up_to;
     }
 }
@@ -545,7 +565,9 @@ static inline void xray_absorb(double *out, const xray_grid *g, double nh, doubl
             double e = g->log_node[k * g->n + i] + shift;
             while (at < last && x[at + 1] <= e)
                 at++;
-            if (e < xray_log_rydberg) continue;
+            if (e < xray_log_rydberg) {
+                continue;
+            }
             sum += share[k] * exp(y[at] + (e - x[at]) * (y[at + 1] - y[at]) / (x[at + 1] - x[at]));
         }
         out[i] = -nh * sum;
@@ -569,10 +591,13 @@ static inline void xray_bknpower(double *out, const xray_grid *g, const double *
     for (int i = 0; i < n; i++) {
         double lo = g->edge[i];
         double hi = g->edge[i + 1];
-        if (lo >= bend) out[i] = f[i];
-        if (lo < bend && hi > bend)
+        if (lo >= bend) {
+            out[i] = f[i];
+        }
+        if (lo < bend && hi > bend) {
             out[i] = p[3] * (xray_power_integral(lo, bend, -p[0]) +
                              pow(bend, p[2] - p[0]) * xray_power_integral(bend, hi, -p[2]));
+        }
     }
 }
 
@@ -661,7 +686,9 @@ static inline char xray_parse_next(xray_parser *p) {
 static inline void xray_emit(xray_parser *p, int op) {
     p->m->op[p->m->n_op++] = op;
     p->depth += op >= 0 ? 1 : op > XRAY_SCALES ? -1 : 0;
-    if (p->depth > p->m->depth) p->m->depth = p->depth;
+    if (p->depth > p->m->depth) {
+        p->m->depth = p->depth;
+    }
 }
 
 /* Edits (a letter more, less, or another) that make b of a[n], in any case of letters. */
@@ -675,7 +702,9 @@ static inline int xray_edits(const char *a, size_t n, const char *b) {
         for (int k = 0; k < m; k++) {
             int other = diagonal + (xray_lower(a[i]) != xray_lower(b[k]));
             diagonal = row[k + 1];
-            if (row[k] + 1 < other) other = row[k] + 1;
+            if (row[k] + 1 < other) {
+                other = row[k] + 1;
+            }
             row[k + 1] = row[k + 1] + 1 < other ? row[k + 1] + 1 : other;
         }
     }
@@ -684,7 +713,9 @@ static inline int xray_edits(const char *a, size_t n, const char *b) {
 
 /* Name of a component by its number: those of this file, then those of the library. */
 static inline const char *xray_kind_name(const xray_library *l, int k) {
-    if (k < XRAY_N_KINDS) return xray_kinds[k].name;
+    if (k < XRAY_N_KINDS) {
+        return xray_kinds[k].name;
+    }
     return l && k - XRAY_N_KINDS < l->n ? l->extra[k - XRAY_N_KINDS].name : NULL;
 }
 
@@ -699,15 +730,21 @@ static inline int xray_kind_find(const xray_library *l, const char *name, size_t
         int same = n <= length;
         for (size_t i = 0; same && i < n; i++)
             same = xray_lower(name[i]) == xray_lower(known[i]);
-        if (same && n == length) return k;
-        if (same && n > 1) found = found == -1 ? k : -2;
+        if (same && n == length) {
+            return k;
+        }
+        if (same && n > 1) {
+            found = found == -1 ? k : -2;
+        }
         int edits = xray_edits(name, n, known);
         if (edits < least) {
             least = edits;
             snprintf(hint, XRAY_NAME, "%s", known);
         }
     }
-    if (least > 3 || least >= (int)n) hint[0] = 0;
+    if (least > 3 || least >= (int)n) {
+        hint[0] = 0;
+    }
     return found < 0 ? -1 : found;
 }
 
@@ -728,12 +765,18 @@ static inline int xray_parse_file(xray_parser *p, const char *begin, size_t leng
     char name[XRAY_NAME];
     char file[256];
     char why[ERROR_SIZE];
-    if (!end || end - p->at >= (int)sizeof file) return xray_parse_fail(p, p->at, "this brace is not closed");
+    if (!end || end - p->at >= (int)sizeof file) {
+        return xray_parse_fail(p, p->at, "this brace is not closed");
+    }
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), begin);
     snprintf(file, sizeof file, "%.*s", (int)(end - p->at) - 1, p->at + 1);
-    if (!p->library || !p->library->load) return xray_parse_fail(p, begin, "no tables can be read here");
+    if (!p->library || !p->library->load) {
+        return xray_parse_fail(p, begin, "no tables can be read here");
+    }
     int number = p->library->load(p->library, name, file, why);
-    if (number < 0) return xray_parse_fail(p, begin, "%.250s", why);
+    if (number < 0) {
+        return xray_parse_fail(p, begin, "%.250s", why);
+    }
     p->at = end + 1;
     return XRAY_N_KINDS + number;
 }
@@ -753,11 +796,15 @@ static inline void xray_parse_add(xray_parser *p, int k, int *how) {
         xray_par *par = &m->par[m->n_par++];
         char number[12] = "";
         *par = extra ? extra->par[i] : xray_kinds[k].par[i];
-        if (same > 1) snprintf(number, sizeof number, "%d", same);
+        if (same > 1) {
+            snprintf(number, sizeof number, "%d", same);
+        }
         snprintf(par->name, sizeof par->name, "%.12s%.3s.%.14s", xray_kind_name(p->library, k), number,
                  extra ? extra->par[i].name : xray_kinds[k].par[i].name);
     }
-    if (kind == XRAY_DISKBB && same == 1) xray_disk_table(m->disk);
+    if (kind == XRAY_DISKBB && same == 1) {
+        xray_disk_table(m->disk);
+    }
     *how = extra ? extra->how : xray_kinds[k].how;
     m->n_part++;
 }
@@ -769,13 +816,20 @@ static inline int xray_parse_name(xray_parser *p, int *how) {
     while ((*p->at >= 'a' && *p->at <= 'z') || (*p->at >= 'A' && *p->at <= 'Z') || *p->at == '_')
         p->at++;
     size_t length = (size_t)(p->at - begin);
-    if (!length) return xray_parse_fail(p, begin, *begin ? "a component or '(' is expected here" : "it ends too early");
+    if (!length) {
+        return xray_parse_fail(p, begin, *begin ? "a component or '(' is expected here" : "it ends too early");
+    }
     int k = *p->at == '{' ? xray_parse_file(p, begin, length) : xray_kind_find(p->library, begin, length, hint);
-    if (k < 0) return p->err[0] ? -1 : xray_parse_unknown(p, begin, length, hint);
-    if (p->m->n_part == XRAY_MAX_PARTS || p->m->n_par > XRAY_MAX_PAR - XRAY_PARS)
+    if (k < 0) {
+        return p->err[0] ? -1 : xray_parse_unknown(p, begin, length, hint);
+    }
+    if (p->m->n_part == XRAY_MAX_PARTS || p->m->n_par > XRAY_MAX_PAR - XRAY_PARS) {
         return xray_parse_fail(p, begin, "more than %d components, or too many parameters", (int)XRAY_MAX_PARTS);
+    }
     xray_parse_add(p, k, how);
-    if (*how != XRAY_CONVOLVES) xray_emit(p, p->m->n_part - 1);
+    if (*how != XRAY_CONVOLVES) {
+        xray_emit(p, p->m->n_part - 1);
+    }
     return 0;
 }
 
@@ -783,11 +837,19 @@ static inline int xray_parse_sum(xray_parser *p, int *multiplies);
 static inline int xray_parse_product(xray_parser *p, int *multiplies);
 
 static inline int xray_parse_factor(xray_parser *p, int *multiplies) {
-    if (xray_parse_next(p) != '(') return xray_parse_name(p, multiplies);
+    if (xray_parse_next(p) != '(') {
+        return xray_parse_name(p, multiplies);
+    }
     const char *open = p->at++;
-    if (p->nested++ == XRAY_NESTED) return xray_parse_fail(p, open, "parentheses nested too deeply");
-    if (xray_parse_sum(p, multiplies)) return -1;
-    if (xray_parse_next(p) != ')') return xray_parse_fail(p, open, "this parenthesis is not closed");
+    if (p->nested++ == XRAY_NESTED) {
+        return xray_parse_fail(p, open, "parentheses nested too deeply");
+    }
+    if (xray_parse_sum(p, multiplies)) {
+        return -1;
+    }
+    if (xray_parse_next(p) != ')') {
+        return xray_parse_fail(p, open, "this parenthesis is not closed");
+    }
     p->at++;
     p->nested--;
     return 0;
@@ -797,25 +859,42 @@ static inline int xray_parse_factor(xray_parser *p, int *multiplies) {
 static inline int xray_parse_convolved(xray_parser *p, int part, int *how) {
     const char *sign = p->at;
     int from = p->m->n_op;
-    if (xray_parse_next(p) == '*') p->at++;
-    if (xray_parse_product(p, how)) return -1;
-    if (*how != XRAY_ADDS) return xray_parse_fail(p, sign, "there is nothing that emits behind it");
+    if (xray_parse_next(p) == '*') {
+        p->at++;
+    }
+    if (xray_parse_product(p, how)) {
+        return -1;
+    }
+    if (*how != XRAY_ADDS) {
+        return xray_parse_fail(p, sign, "there is nothing that emits behind it");
+    }
     xray_emit(p, XRAY_SCALES - part);
     p->m->from[p->m->n_op - 1] = from;
     return 0;
 }
 
 static inline int xray_parse_product(xray_parser *p, int *multiplies) {
-    if (xray_parse_factor(p, multiplies)) return -1;
-    if (*multiplies == XRAY_CONVOLVES) return xray_parse_convolved(p, p->m->n_part - 1, multiplies);
+    if (xray_parse_factor(p, multiplies)) {
+        return -1;
+    }
+    if (*multiplies == XRAY_CONVOLVES) {
+        return xray_parse_convolved(p, p->m->n_part - 1, multiplies);
+    }
     while (xray_parse_next(p) == '*' || *p->at == '(') {
         const char *sign = p->at;
-        if (*sign == '*') p->at++;
+        if (*sign == '*') {
+            p->at++;
+        }
         int other;
-        if (xray_parse_factor(p, &other)) return -1;
-        if (other == XRAY_CONVOLVES && xray_parse_convolved(p, p->m->n_part - 1, &other)) return -1;
-        if (!*multiplies && !other)
+        if (xray_parse_factor(p, &other)) {
+            return -1;
+        }
+        if (other == XRAY_CONVOLVES && xray_parse_convolved(p, p->m->n_part - 1, &other)) {
+            return -1;
+        }
+        if (!*multiplies && !other) {
             return xray_parse_fail(p, sign, "two additive components cannot be multiplied (add them with '+')");
+        }
         *multiplies = *multiplies && other;
         xray_emit(p, XRAY_TIMES);
     }
@@ -823,13 +902,18 @@ static inline int xray_parse_product(xray_parser *p, int *multiplies) {
 }
 
 static inline int xray_parse_sum(xray_parser *p, int *multiplies) {
-    if (xray_parse_product(p, multiplies)) return -1;
+    if (xray_parse_product(p, multiplies)) {
+        return -1;
+    }
     while (xray_parse_next(p) == '+') {
         const char *sign = p->at++;
         int other;
-        if (xray_parse_product(p, &other)) return -1;
-        if (*multiplies || other)
+        if (xray_parse_product(p, &other)) {
+            return -1;
+        }
+        if (*multiplies || other) {
             return xray_parse_fail(p, sign, "only additive components can be added (multiply this one with '*')");
+        }
         xray_emit(p, XRAY_PLUS);
     }
     return 0;
@@ -842,12 +926,19 @@ static inline int xray_model_parse_with(xray_model *m, const char *text, xray_li
     memset(m, 0, sizeof *m);
     m->library = library;
     err[0] = 0;
-    if (strlen(text) >= sizeof m->text)
+    if (strlen(text) >= sizeof m->text) {
         return error_set(err, "model '%.60s...': longer than %d characters", text, (int)sizeof m->text - 1);
+    }
     strcpy(m->text, text);
-    if (xray_parse_sum(&p, &multiplies)) return -1;
-    if (xray_parse_next(&p)) return xray_parse_fail(&p, p.at, "'%c' is not expected here", *p.at);
-    if (multiplies) return xray_parse_fail(&p, p.at, "nothing in it emits: multiply a powerlaw, bbodyrad, ...");
+    if (xray_parse_sum(&p, &multiplies)) {
+        return -1;
+    }
+    if (xray_parse_next(&p)) {
+        return xray_parse_fail(&p, p.at, "'%c' is not expected here", *p.at);
+    }
+    if (multiplies) {
+        return xray_parse_fail(&p, p.at, "nothing in it emits: multiply a powerlaw, bbodyrad, ...");
+    }
     return 0;
 }
 
@@ -861,8 +952,12 @@ static inline int xray_model_find(const xray_model *m, const char *name) {
     int found = -1;
     for (int i = 0; i < m->n_par; i++) {
         const char *dot = strchr(m->par[i].name, '.');
-        if (!strcmp(m->par[i].name, name)) return i;
-        if (dot && !strcmp(dot + 1, name)) found = found == -1 ? i : -2;
+        if (!strcmp(m->par[i].name, name)) {
+            return i;
+        }
+        if (dot && !strcmp(dot + 1, name)) {
+            found = found == -1 ? i : -2;
+        }
     }
     return found;
 }
@@ -886,7 +981,9 @@ static inline double xray_cflux(const xray_model *m, int from, int to, const xra
     char err[ERROR_SIZE];
     double factor = (double)NAN;
     xray_grid band;
-    if (xray_grid_band(&band, p[0], p[1], BINS, g->ism, err)) return factor;
+    if (xray_grid_band(&band, p[0], p[1], BINS, g->ism, err)) {
+        return factor;
+    }
     double *room = xray_alloc(BINS, (3 + (size_t)m->depth) * sizeof *room);
     if (room) {
         xray_model_run(room + 3 * BINS, m, from, to, &band, par, room);
@@ -947,7 +1044,9 @@ static inline double xray_flux(const xray_model *m, const xray_grid *g, const do
     double *flux = scratch + (3 + (size_t)m->depth) * (size_t)g->n;
     memcpy(bare, par, (size_t)m->n_par * sizeof *par);
     for (int i = 0; i < m->n_part && !absorbed; i++)
-        if (xray_absorbs(m->part[i].kind)) bare[m->part[i].first] = 0;
+        if (xray_absorbs(m->part[i].kind)) {
+            bare[m->part[i].first] = 0;
+        }
     xray_model_eval(flux, m, g, bare, scratch);
     return xray_energy(flux, g) * xray_erg;
 }
@@ -998,7 +1097,9 @@ static inline int xray_response_room(xray_response *r, int n_energy, int n_chann
     r->row = xray_alloc((size_t)n_energy + 1, sizeof(int));
     r->span = xray_alloc(n_span, sizeof *r->span);
     r->matrix = xray_alloc(n_matrix, sizeof(float));
-    if (r->edge && r->area && r->e_min && r->e_max && r->row && r->span && r->matrix) return 0;
+    if (r->edge && r->area && r->e_min && r->e_max && r->row && r->span && r->matrix) {
+        return 0;
+    }
     xray_response_free(r);
     return error_set(err, "out of memory");
 }
@@ -1012,19 +1113,23 @@ static inline int xray_response_check_row(const xray_response *r, int i, const c
     double negative = 0;
     for (int s = r->row[i]; s < r->row[i + 1]; s++) {
         const xray_span *p = &r->span[s];
-        if (p->channel < 0 || p->count < 0 || p->count > r->n_channel || p->channel > r->n_channel - p->count)
+        if (p->channel < 0 || p->count < 0 || p->count > r->n_channel || p->channel > r->n_channel - p->count) {
             return error_set(err, "%.300s: row %d: channels %d to %d are outside %d to %d", name, i + 1,
                              p->channel + r->first_channel, p->channel + p->count - 1 + r->first_channel,
                              r->first_channel, r->first_channel + r->n_channel - 1);
+        }
         for (int k = 0; k < p->count; k++) {
             double v = (double)r->matrix[p->at + (size_t)k];
-            if (!(fabs(v) < 1e30)) return error_set(err, "%.300s: row %d: the matrix holds %g", name, i + 1, v);
+            if (!(fabs(v) < 1e30)) {
+                return error_set(err, "%.300s: row %d: the matrix holds %g", name, i + 1, v);
+            }
             sum += fmax(v, 0);
             negative += fmax(-v, 0);
         }
     }
-    if (negative > 0.01 * sum)
+    if (negative > 0.01 * sum) {
         return error_set(err, "%.300s: row %d: the matrix holds %g of negative among %g", name, i + 1, -negative, sum);
+    }
     return 0;
 }
 
@@ -1032,25 +1137,36 @@ static inline int xray_response_check_row(const xray_response *r, int i, const c
 static inline int xray_response_check(xray_response *r, const char *name, char *err) {
     const double most = xray_max_kev;
     for (int i = 0; i < r->n_energy; i++)
-        if (!(r->edge[i] >= 0 && r->edge[i + 1] >= r->edge[i] && r->edge[i + 1] < most))
+        if (!(r->edge[i] >= 0 && r->edge[i + 1] >= r->edge[i] && r->edge[i + 1] < most)) {
             return error_set(err, "%.300s: row %d: energies %g to %g keV do not ascend to at most %g keV", name, i + 1,
                              r->edge[i], r->edge[i + 1], most);
-    if (!(r->edge[r->n_energy] > r->edge[0])) return error_set(err, "%.300s: all its energies are the same", name);
+        }
+    if (!(r->edge[r->n_energy] > r->edge[0])) {
+        return error_set(err, "%.300s: all its energies are the same", name);
+    }
     for (int i = 0, zero = 1; i < r->n_energy && zero; i++) { /* a power law has no integral from 0 */
         zero = r->edge[i] <= 0;
-        if (zero && r->edge[i + 1] > 0) r->edge[i] = 1e-3 * r->edge[i + 1];
+        if (zero && r->edge[i + 1] > 0) {
+            r->edge[i] = 1e-3 * r->edge[i + 1];
+        }
     }
     for (int i = r->n_energy; i > 0; i--) /* bins of no width at zero */
-        if (r->edge[i - 1] <= 0) r->edge[i - 1] = r->edge[i];
+        if (r->edge[i - 1] <= 0) {
+            r->edge[i - 1] = r->edge[i];
+        }
     for (int i = 0; i < r->n_energy; i++) {
-        if (!(r->area[i] >= 0 && r->area[i] < 1e30))
+        if (!(r->area[i] >= 0 && r->area[i] < 1e30)) {
             return error_set(err, "%.300s: row %d: effective area %g cm2", name, i + 1, r->area[i]);
-        if (xray_response_check_row(r, i, name, err)) return -1;
+        }
+        if (xray_response_check_row(r, i, name, err)) {
+            return -1;
+        }
     }
     for (int c = 0; c < r->n_channel; c++)
-        if (!(r->e_min[c] >= 0 && r->e_max[c] >= r->e_min[c] && r->e_max[c] < most))
+        if (!(r->e_min[c] >= 0 && r->e_max[c] >= r->e_min[c] && r->e_max[c] < most)) {
             return error_set(err, "%.300s: channel %d has energies %g to %g keV", name, c + r->first_channel,
                              r->e_min[c], r->e_max[c]);
+        }
     return 0;
 }
 
@@ -1073,7 +1189,9 @@ static inline void xray_response_fwhm(double *fwhm, const xray_response *r) {
                     peak = (double)m[k];
                     best = k;
                 }
-            if (best < 0) continue;
+            if (best < 0) {
+                continue;
+            }
             int a;
             for (a = best; a > 0 && (double)m[a - 1] >= 0.5 * peak; a--)
                 continue;
@@ -1084,12 +1202,18 @@ static inline void xray_response_fwhm(double *fwhm, const xray_response *r) {
             from = a > 0 ? a - ((double)m[a] - 0.5 * peak) / (double)(m[a] - m[a - 1]) : a - 0.5;
             to = b + 1 < p->count ? b + ((double)m[b] - 0.5 * peak) / (double)(m[b] - m[b + 1]) : b + 0.5;
         }
-        if (at >= 0) fwhm[at] = fmax(fwhm[at], to - from);
+        if (at >= 0) {
+            fwhm[at] = fmax(fwhm[at], to - from);
+        }
     }
     for (int c = 1; c < r->n_channel; c++) /* channels at which no row peaks: their neighbour's */
-        if (!(fwhm[c] > 0)) fwhm[c] = fwhm[c - 1];
+        if (!(fwhm[c] > 0)) {
+            fwhm[c] = fwhm[c - 1];
+        }
     for (int c = r->n_channel - 2; c >= 0; c--)
-        if (!(fwhm[c] > 0)) fwhm[c] = fwhm[c + 1];
+        if (!(fwhm[c] > 0)) {
+            fwhm[c] = fwhm[c + 1];
+        }
     for (int c = 0; c < r->n_channel; c++)
         fwhm[c] = fmax(fwhm[c], 1);
 }
@@ -1125,7 +1249,9 @@ static inline void xray_pha_free(xray_pha *p) {
 /* An empty spectrum of n channels: what `fakeit` fills. */
 static inline int xray_pha_room(xray_pha *p, int n, int first_channel, double exposure, char *err) {
     memset(p, 0, sizeof *p);
-    if (!(exposure > 0 && exposure < 1e30)) return error_set(err, "exposure %g s must be positive", exposure);
+    if (!(exposure > 0 && exposure < 1e30)) {
+        return error_set(err, "exposure %g s must be positive", exposure);
+    }
     p->n = n;
     p->first_channel = first_channel;
     p->exposure = exposure;
@@ -1203,7 +1329,9 @@ static inline int xray_bins(int *bin, const xray_binning *b, const xray_response
     int how = b->how == XRAY_GROUP_FILE && !grouping ? XRAY_GROUP_NONE : b->how;
     if (how == XRAY_GROUP_OPTIMAL) {
         width = xray_alloc((size_t)n, sizeof *width);
-        if (!width) return error_set(err, "out of memory");
+        if (!width) {
+            return error_set(err, "out of memory");
+        }
         if (xray_optimal(width, r, counts, err)) {
             free(width);
             return -1;
@@ -1215,13 +1343,17 @@ static inline int xray_bins(int *bin, const xray_binning *b, const xray_response
             bins++;
             size = 0;
         }
-        if (bin[c] < 0) continue; /* the caller's: bad, or outside the range */
+        if (bin[c] < 0) {
+            continue; /* the caller's: bad, or outside the range */
+        }
         bin[c] = bins;
         held += counts[c];
         size++;
         for (int k = c; width && k > c - size; k--)
             narrowest = fmin(narrowest, width[k]);
-        if (width && c + 1 < n) narrowest = fmin(narrowest, width[c + 1]);
+        if (width && c + 1 < n) {
+            narrowest = fmin(narrowest, width[c + 1]);
+        }
         int full = how == XRAY_GROUP_NONE || (how == XRAY_GROUP_EVERY && size >= b->every) ||
                    (how == XRAY_GROUP_MIN && held >= b->counts) ||
                    (how == XRAY_GROUP_OPTIMAL && size + 1 > narrowest && held >= b->counts);
@@ -1232,11 +1364,13 @@ static inline int xray_bins(int *bin, const xray_binning *b, const xray_response
         }
     }
     free(width);
-    if (size > 0 && (how == XRAY_GROUP_FILE || bins == 0))
+    if (size > 0 && (how == XRAY_GROUP_FILE || bins == 0)) {
         bins++;
-    else if (size > 0) /* a last bin that is not full goes to the one before */
+    } else if (size > 0) /* a last bin that is not full goes to the one before */
         for (int c = 0; c < n; c++)
-            if (bin[c] == bins) bin[c] = how == XRAY_GROUP_EVERY ? -1 : bins - 1;
+            if (bin[c] == bins) {
+                bin[c] = how == XRAY_GROUP_EVERY ? -1 : bins - 1;
+            }
     return bins;
 }
 
@@ -1316,7 +1450,9 @@ static inline int xray_row(double *sum, const xray_data *d, const xray_response 
         for (int k = 0; k < p->count; k++) {
             int b = d->bin[p->channel + k];
             double w = (double)r->matrix[p->at + (size_t)k] * area_scale[p->channel + k];
-            if (b < 0) continue;
+            if (b < 0) {
+                continue;
+            }
             sum[b] += w;
             any |= w > 0;
         }
@@ -1341,7 +1477,9 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
             f->n_energy = end - begin;
             f->count = f->first + (end - begin);
             f->weight = xray_alloc(total, sizeof *f->weight);
-            if (!f->weight) break;
+            if (!f->weight) {
+                break;
+            }
         }
         for (int i = pass ? begin : 0; i < (pass ? end : r->n_energy); i++) {
             int any = xray_row(sum, d, r, i, area_scale);
@@ -1351,14 +1489,16 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
                 lo++;
             while (any && !(fabs(sum[hi - 1]) > 0))
                 hi--;
-            if (!any)
+            if (!any) {
                 hi = lo;
-            else if (pass == 0) {
+            } else if (pass == 0) {
                 begin = i < begin ? i : begin;
                 end = i + 1;
             }
             total += pass ? 0 : (size_t)(hi - lo);
-            if (!pass) continue;
+            if (!pass) {
+                continue;
+            }
             f->first[i - begin] = lo;
             f->count[i - begin] = hi - lo;
             f->area[i - begin] = any ? r->area[i] * d->exposure : 0;
@@ -1371,7 +1511,9 @@ static inline int xray_data_fold(xray_data *d, const xray_response *r, const dou
         }
     }
     free(sum);
-    if (!f->weight) return error_set(err, "out of memory");
+    if (!f->weight) {
+        return error_set(err, "out of memory");
+    }
     return xray_grid_make(&d->grid, r->edge + begin, f->n_energy, ism, err);
 }
 
@@ -1380,13 +1522,18 @@ static inline int xray_data_given(xray_data *d, const xray_pha *p, const xray_re
                                   char *err) {
     int n = r->n_channel;
     int shift = p->first_channel - r->first_channel;
-    if (b->n_given != n)
+    if (b->n_given != n) {
         return error_set(err, "%.300s: %d channels, but bins are given for %d", p->name, n, b->n_given);
+    }
     d->bin = xray_alloc((size_t)n, sizeof *d->bin);
-    if (!d->bin) return error_set(err, "out of memory");
+    if (!d->bin) {
+        return error_set(err, "out of memory");
+    }
     for (int c = 0; c < n; c++) {
         d->bin[c] = c >= shift && c - shift < p->n ? b->given[c] : -1;
-        if (d->bin[c] >= d->n) d->n = d->bin[c] + 1;
+        if (d->bin[c] >= d->n) {
+            d->n = d->bin[c] + 1;
+        }
     }
     return d->n ? 0 : error_set(err, "%.300s: none of the given bins has channels", p->name);
 }
@@ -1403,7 +1550,9 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
         free(counts);
         return xray_data_given(d, p, r, b, err);
     }
-    if (p->grouping) grouping = xray_alloc((size_t)n, sizeof *grouping);
+    if (p->grouping) {
+        grouping = xray_alloc((size_t)n, sizeof *grouping);
+    }
     d->bin = xray_alloc((size_t)n, sizeof *d->bin);
     if (!counts || !d->bin || (p->grouping && !grouping)) {
         free(counts);
@@ -1417,14 +1566,20 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
         int quality = k >= 0 && k < p->n && p->quality ? p->quality[k] : 0;
         int good = k >= 0 && k < p->n && (quality == 0 || (b->keep_bad && quality != XRAY_UNUSABLE));
         d->bin[c] = good && inside ? 0 : -1;
-        if (k >= 0 && k < p->n) counts[c] = p->counts[k];
-        if (grouping && k >= 0 && k < p->n) grouping[c] = p->grouping[k];
+        if (k >= 0 && k < p->n) {
+            counts[c] = p->counts[k];
+        }
+        if (grouping && k >= 0 && k < p->n) {
+            grouping[c] = p->grouping[k];
+        }
     }
     int status = xray_bins(d->bin, b, r, counts, grouping, err);
     free(counts);
     free(grouping);
     d->n = status;
-    if (status > 0) return 0;
+    if (status > 0) {
+        return 0;
+    }
     return status < 0 ? -1
                       : error_set(err, "%.300s: no good channels between %g and %g keV", p->name, b->e_lo, b->e_hi);
 }
@@ -1432,7 +1587,9 @@ static inline int xray_data_bins(xray_data *d, const xray_pha *p, const xray_res
 /* Arrays of d over n bins, one after the other behind d->counts. -1 without memory. */
 static inline int xray_data_room(xray_data *d, int n) {
     d->counts = xray_alloc((size_t)n, 7 * sizeof(double));
-    if (!d->counts) return -1;
+    if (!d->counts) {
+        return -1;
+    }
     d->n = n;
     d->background = d->counts + n;
     d->ratio = d->background + n;
@@ -1459,7 +1616,9 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
     for (int k = 0; lo && number && k < d->n; k++)
         number[k] = !(b->e_hi > 0) || (lo[k] >= b->e_lo && hi[k] <= b->e_hi) ? kept++ : -1;
     for (int c = 0; number && c < d->n_channel; c++)
-        if (d->bin[c] >= 0) d->bin[c] = number[d->bin[c]];
+        if (d->bin[c] >= 0) {
+            d->bin[c] = number[d->bin[c]];
+        }
     free(number);
     if (lo && number && kept > 0 && !xray_data_room(d, kept)) {
         for (int k = 0; k < kept; k++)
@@ -1471,7 +1630,9 @@ static inline int xray_data_range(xray_data *d, const xray_response *r, const xr
             }
     }
     free(lo);
-    if (d->counts) return 0;
+    if (d->counts) {
+        return 0;
+    }
     return kept ? error_set(err, "out of memory")
                 : error_set(err, "%.300s: no bins between %g and %g keV", d->name, b->e_lo, b->e_hi);
 }
@@ -1482,16 +1643,22 @@ static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha
     double *sys = xray_alloc(3 * (size_t)d->n, sizeof *sys);
     double *channels = sys ? sys + d->n : NULL;
     double *dark = sys ? channels + d->n : NULL; /* variance of the background's counts */
-    if (!sys) return error_set(err, "out of memory");
+    if (!sys) {
+        return error_set(err, "out of memory");
+    }
     for (int c = 0; c < d->n_channel; c++) {
         int b = d->bin[c];
         int k = c - shift;
-        if (b < 0) continue;
+        if (b < 0) {
+            continue;
+        }
         channels[b] += 1;
         sys[b] += (p->systematic ? hypot(p->systematic[k], systematic) : systematic) * p->counts[k];
         d->counts[b] += p->counts[k];
         d->variance[b] += p->error ? p->error[k] * p->error[k] : p->counts[k];
-        if (!back) continue;
+        if (!back) {
+            continue;
+        }
         d->background[b] += back->counts[k];
         dark[b] += back->error ? back->error[k] * back->error[k] : back->counts[k];
         d->ratio[b] += p->back_scale[k] * p->area_scale[k] * p->exposure /
@@ -1499,14 +1666,20 @@ static inline int xray_data_sums(xray_data *d, const xray_pha *p, const xray_pha
     }
     for (int b = 0; b < d->n; b++) {
         d->ratio[b] /= channels[b];
-        if (!p->error) d->variance[b] = fmax(d->variance[b], 1);
+        if (!p->error) {
+            d->variance[b] = fmax(d->variance[b], 1);
+        }
         d->variance[b] += d->ratio[b] * d->ratio[b] * dark[b] + sys[b] * sys[b];
-        if (d->variance[b] > 0) continue;
+        if (d->variance[b] > 0) {
+            continue;
+        }
         d->variance[b] = (double)INFINITY; /* says nothing */
         d->silent++;
     }
     free(sys);
-    if (!back) d->background = NULL;
+    if (!back) {
+        d->background = NULL;
+    }
     return 0;
 }
 
@@ -1521,22 +1694,30 @@ static inline int xray_data_make(xray_data *d, const xray_pha *p, const xray_pha
     d->exposure = p->exposure;
     d->exact = p->exact && (!back || back->exact);
     snprintf(d->note, sizeof d->note, "%s", p->note);
-    if (r->note[0]) xray_note(d->note, "%s", r->note);
-    if (shift < 0 || p->n > r->n_channel - shift)
+    if (r->note[0]) {
+        xray_note(d->note, "%s", r->note);
+    }
+    if (shift < 0 || p->n > r->n_channel - shift) {
         return error_set(err, "%.200s: channels %d to %d, but its response has %d to %d", p->name, p->first_channel,
                          p->first_channel + p->n - 1, r->first_channel, r->first_channel + r->n_channel - 1);
-    if (back && (back->n != p->n || back->first_channel != p->first_channel))
+    }
+    if (back && (back->n != p->n || back->first_channel != p->first_channel)) {
         return error_set(err, "%.200s: channels %d to %d, but its background has %d to %d", p->name, p->first_channel,
                          p->first_channel + p->n - 1, back->first_channel, back->first_channel + back->n - 1);
+    }
     double *area_scale;
     area_scale = xray_alloc((size_t)r->n_channel, sizeof *area_scale);
-    if (!area_scale) return error_set(err, "out of memory");
+    if (!area_scale) {
+        return error_set(err, "out of memory");
+    }
     for (int k = 0; k < p->n; k++)
         area_scale[k + shift] = p->area_scale[k];
     int bad = xray_data_bins(d, p, r, b, err) || xray_data_range(d, r, b, err) ||
               xray_data_sums(d, p, back, b->systematic, err) || xray_data_fold(d, r, area_scale, ism, err);
     free(area_scale);
-    if (bad) xray_data_free(d);
+    if (bad) {
+        xray_data_free(d);
+    }
     return bad ? -1 : 0;
 }
 
@@ -1552,9 +1733,13 @@ static inline const char *xray_choose(const char *given, const char *named) {
 /* Is one spectrum the other? A background with the very counts of the source in the same time is the source. */
 static inline int xray_pha_same(const xray_pha *a, const xray_pha *b) {
     double sum = 0;
-    if (a->n != b->n || fabs(a->exposure - b->exposure) > 1e-9 * a->exposure) return 0;
+    if (a->n != b->n || fabs(a->exposure - b->exposure) > 1e-9 * a->exposure) {
+        return 0;
+    }
     for (int i = 0; i < a->n; i++) {
-        if (fabs(a->counts[i] - b->counts[i]) > 0) return 0;
+        if (fabs(a->counts[i] - b->counts[i]) > 0) {
+            return 0;
+        }
         sum += fabs(a->counts[i]);
     }
     return sum > 0;
@@ -1567,21 +1752,30 @@ static inline int xray_background_read(xray_pha *back, int *has, xray_pha *p, co
         xray_note(p->note, "%.150s is NET, without background already: %.150s is not used", p->name, path);
         return 0;
     }
-    if (!*path) return 0;
+    if (!*path) {
+        return 0;
+    }
     if (xray_pha_read_as(back, path, 1, err)) {
         size_t used = strlen(err);
-        if (!strcmp(path, p->background))
+        if (!strcmp(path, p->background)) {
             snprintf(err + used, ERROR_SIZE - used, " (%.100s names it as its background; none: fit without)", p->name);
+        }
         return -1;
     }
     *has = 1;
-    if (xray_pha_same(p, back))
+    if (xray_pha_same(p, back)) {
         return error_set(err, "%.200s: the background %.200s is the spectrum itself", p->name, path);
-    if (back->note[0]) xray_note(p->note, "%s", back->note);
+    }
+    if (back->note[0]) {
+        xray_note(p->note, "%s", back->note);
+    }
     for (int i = 0; back->quality && i < p->n && i < back->n; i++) {
-        if (back->quality[i] != XRAY_UNUSABLE) continue; /* its background is not known */
-        if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int))))
+        if (back->quality[i] != XRAY_UNUSABLE) {
+            continue; /* its background is not known */
+        }
+        if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int)))) {
             return error_set(err, "out of memory");
+        }
         p->quality[i] = XRAY_UNUSABLE;
     }
     return 0;
@@ -1597,7 +1791,9 @@ static inline int xray_data_read(xray_data *d, const char *path, const xray_file
     xray_pha p;
     memset(d, 0, sizeof *d);
     memset(&back, 0, sizeof back);
-    if (xray_pha_read(&p, path, err)) return -1;
+    if (xray_pha_read(&p, path, err)) {
+        return -1;
+    }
     const char *rmf = xray_choose(f->rmf, p.rmf);
     const char *arf = xray_choose(f->arf, p.arf);
     int no_arf = f->arf && !*arf; /* the caller says so */
@@ -1607,12 +1803,16 @@ static inline int xray_data_read(xray_data *d, const char *path, const xray_file
     }
     xray_response r;
     int bad = xray_background_read(&back, &has_back, &p, xray_choose(f->background, p.background), err);
-    if (!bad) bad = xray_response_read(&r, rmf, no_arf ? NULL : arf, err);
+    if (!bad) {
+        bad = xray_response_read(&r, rmf, no_arf ? NULL : arf, err);
+    }
     if (!bad) {
         bad = xray_data_make(d, &p, has_back ? &back : NULL, &r, ism, b, err);
         xray_response_free(&r);
     }
-    if (!bad) d->dropped = f->background && !*xray_choose(f->background, "") && p.background[0] && !p.net;
+    if (!bad) {
+        d->dropped = f->background && !*xray_choose(f->background, "") && p.background[0] && !p.net;
+    }
     xray_pha_free(&back);
     xray_pha_free(&p);
     return bad ? -1 : 0;
@@ -1636,7 +1836,9 @@ static inline int xray_points_make(xray_data *d, const char *name, const double 
     d->fold.area = xray_alloc(2 * (size_t)n, sizeof *d->fold.area);
     d->fold.weight = xray_alloc((size_t)n, sizeof *d->fold.weight);
     int bad = !edge || !d->point || !d->fold.first || !d->fold.area || !d->fold.weight || xray_data_room(d, n);
-    if (bad) error_set(err, "out of memory");
+    if (bad) {
+        error_set(err, "out of memory");
+    }
     int rows = 0;
     for (int i = 0; !bad && i < n; i++) {
         double e = energy[i];
@@ -1651,7 +1853,9 @@ static inline int xray_points_make(xray_data *d, const char *name, const double 
             d->fold.count[rows - 1]++;
             continue;
         }
-        if (rows > 0) d->fold.area[rows++] = 0; /* the gap before it */
+        if (rows > 0) {
+            d->fold.area[rows++] = 0; /* the gap before it */
+        }
         d->fold.count = d->fold.first + 2 * n;
         edge[rows] = d->e_lo[i];
         edge[rows + 1] = d->e_hi[i];
@@ -1663,9 +1867,13 @@ static inline int xray_points_make(xray_data *d, const char *name, const double 
     d->background = NULL;
     d->fold.n_energy = rows;
     d->fold.n_bin = n;
-    if (!bad) bad = xray_grid_make(&d->grid, edge, rows, ism, err);
+    if (!bad) {
+        bad = xray_grid_make(&d->grid, edge, rows, ism, err);
+    }
     free(edge);
-    if (bad) xray_data_free(d);
+    if (bad) {
+        xray_data_free(d);
+    }
     return bad ? -1 : 0;
 }
 
@@ -1677,7 +1885,9 @@ typedef struct xray_work {
 } xray_work;
 
 static inline void xray_work_free(xray_work *w) {
-    if (w) free(w->flux);
+    if (w) {
+        free(w->flux);
+    }
     free(w);
 }
 
@@ -1686,8 +1896,12 @@ static inline xray_work *xray_work_make(const xray_model *m, const xray_data *da
     xray_work *w = calloc(1, sizeof *w);
     int n = 0;
     for (int i = 0; i < n_data; i++)
-        if (data[i].grid.n > n) n = data[i].grid.n;
-    if (w) w->flux = xray_alloc((size_t)n, (5 + (size_t)m->depth) * sizeof(double));
+        if (data[i].grid.n > n) {
+            n = data[i].grid.n;
+        }
+    if (w) {
+        w->flux = xray_alloc((size_t)n, (5 + (size_t)m->depth) * sizeof(double));
+    }
     if (w && w->flux) {
         w->scratch = w->flux + n;
         return w;
@@ -1715,8 +1929,12 @@ static inline double xray_w(double *profile, double s, double b, double r, doubl
     double root = sqrt(u * u + 4 * q * b * m);
     double back = u > 0 ? (b > 0 ? 2 * b * m / (root + u) : 0) : (root - u) / (2 * q);
     double w = m + back * q - s - b;
-    if (s > 0) w += s * log(s / (m + back));
-    if (b > 0) w += b * log(b * r / back);
+    if (s > 0) {
+        w += s * log(s / (m + back));
+    }
+    if (b > 0) {
+        w += b * log(b * r / back);
+    }
     *profile = back;
     return 2 * w;
 }
@@ -1757,8 +1975,12 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
         double m = model[i];
         double n = d->counts[i];
         double back = 0;
-        if (!(fabs(m) < 1e300)) return (double)INFINITY;
-        if (m < 1e-30) m = 1e-30;
+        if (!(fabs(m) < 1e300)) {
+            return (double)INFINITY;
+        }
+        if (m < 1e-30) {
+            m = 1e-30;
+        }
         double first;
         double second;
         if (kind == XRAY_FLUX) {
@@ -1777,8 +1999,12 @@ static inline double xray_statistic(double *slope, double *curvature, const xray
             first = 2 * (1 - n / m);
             second = 2 / (n > 0 ? m : fmax(m, least));
         }
-        if (slope) slope[i] = first;
-        if (curvature) curvature[i] = second;
+        if (slope) {
+            slope[i] = first;
+        }
+        if (curvature) {
+            curvature[i] = second;
+        }
     }
     return sum < (double)INFINITY ? sum : (double)INFINITY;
 }
@@ -1793,7 +2019,9 @@ static inline void xray_c_expected(double *mean, double *variance, const double 
         double sigma = sqrt(fmax(m, 0));
         long from = m > 100 ? (long)(m - 9 * sigma) : 0;
         long to = (long)(m + 10 * sigma + 30);
-        if (!(m > 0)) continue;
+        if (!(m > 0)) {
+            continue;
+        }
         if (m > 1e4) { /* the series, whose error is below 1e-8 there */
             *mean += 1 + 1 / (6 * m);
             *variance += 2 + 2 / (3 * m);
@@ -1815,7 +2043,9 @@ static inline void xray_c_expected(double *mean, double *variance, const double 
 /* A Poisson number. Below 10 by counting down the distribution, above by transformed rejection (Hoermann 1993,
    Insurance: Mathematics and Economics 12, 39, algorithm PTRS). */
 static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
-    if (!(mean > 0)) return 0;
+    if (!(mean > 0)) {
+        return 0;
+    }
     if (mean < 10) {
         double u = bml_mcmc_rng_uniform(rng);
         double p = exp(-mean);
@@ -1836,8 +2066,12 @@ static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
         double v = bml_mcmc_rng_uniform(rng);
         double us = 0.5 - fabs(u);
         double k = floor((2 * a / us + b) * u + mean + 0.43);
-        if (us >= 0.07 && v <= v_r) return k;
-        if (k < 0 || (us < 0.013 && v > us)) continue;
+        if (us >= 0.07 && v <= v_r) {
+            return k;
+        }
+        if (k < 0 || (us < 0.013 && v > us)) {
+            continue;
+        }
         double x = k + 1; /* ln k! by Stirling's series at k + 8, exact to 1e-14 */
         double log_gamma = 0;
         for (double shift = 1; x < 8; x += 1) {
@@ -1846,7 +2080,9 @@ static inline double xray_poisson(bml_mcmc_rng *rng, double mean) {
         }
         log_gamma += (x - 0.5) * log(x) - x + 0.91893853320467274 + 1 / (12 * x) - 1 / (360 * x * x * x) +
                      1 / (1260 * x * x * x * x * x);
-        if (log(v * inverse / (a / (us * us) + b)) <= -mean + k * log(mean) - log_gamma) return k;
+        if (log(v * inverse / (a / (us * us) + b)) <= -mean + k * log(mean) - log_gamma) {
+            return k;
+        }
     }
 }
 

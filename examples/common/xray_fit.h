@@ -51,7 +51,9 @@ typedef struct xray_problem {
 
 /* The statistic of one spectrum: C becomes W where there is a background. */
 static inline int xray_kind_of(const xray_data *d, int kind) {
-    if (d->point) return XRAY_FLUX;
+    if (d->point) {
+        return XRAY_FLUX;
+    }
     return kind == XRAY_C && d->background ? XRAY_W : kind;
 }
 
@@ -60,14 +62,19 @@ static inline int xray_kind_of(const xray_data *d, int kind) {
 static inline int xray_problem_init(xray_problem *p, const xray_model *m, xray_data *data, int n_data, int kind,
                                     char *err) {
     memset(p, 0, sizeof *p);
-    if (n_data < 1 || n_data > XRAY_MAX_DATA)
+    if (n_data < 1 || n_data > XRAY_MAX_DATA) {
         return error_set(err, "%d spectra: 1 to %d are possible", n_data, (int)XRAY_MAX_DATA);
+    }
     for (int i = 0; i < n_data; i++) {
-        if (data[i].point) continue;
-        if (kind == XRAY_W && !data[i].background)
+        if (data[i].point) {
+            continue;
+        }
+        if (kind == XRAY_W && !data[i].background) {
             return error_set(err, "%.300s: the W statistic needs a background spectrum", data[i].name);
-        if (kind != XRAY_CHI2 && !data[i].exact)
+        }
+        if (kind != XRAY_CHI2 && !data[i].exact) {
             return error_set(err, "%.300s: holds rates or net counts, not counts: only chi2 can be used", data[i].name);
+        }
     }
     p->model = *m;
     p->data = data;
@@ -105,9 +112,15 @@ static inline const xray_model *xray_model_of(const xray_problem *p, int i) {
 static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *dark, char *err) {
     xray_data *source = &p->data[i];
     int to = p->n_data;
-    if (!source->background) return error_set(err, "%.300s: has no background to be modelled", source->name);
-    if (to == XRAY_MAX_DATA) return error_set(err, "more than %d spectra with their backgrounds", (int)XRAY_MAX_DATA);
-    if (p->n_all + dark->n_par > XRAY_MAX_ALL) return error_set(err, "more than %d parameters", (int)XRAY_MAX_ALL);
+    if (!source->background) {
+        return error_set(err, "%.300s: has no background to be modelled", source->name);
+    }
+    if (to == XRAY_MAX_DATA) {
+        return error_set(err, "more than %d spectra with their backgrounds", (int)XRAY_MAX_DATA);
+    }
+    if (p->n_all + dark->n_par > XRAY_MAX_ALL) {
+        return error_set(err, "more than %d parameters", (int)XRAY_MAX_ALL);
+    }
     xray_data *d = &p->data[to];
     *d = *source; /* shares all but the counts */
     d->counts = source->background;
@@ -122,7 +135,9 @@ static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *da
         const xray_par *from = &dark->par[k];
         memset(q, 0, sizeof *q);
         char number[16] = "";
-        if (i) snprintf(number, sizeof number, "@%d", i + 1);
+        if (i) {
+            snprintf(number, sizeof number, "@%d", i + 1);
+        }
         snprintf(q->name, sizeof q->name, "back.%.28s%.6s", from->name, number);
         q->unit = from->unit;
         q->lo = from->lo;
@@ -143,7 +158,9 @@ static inline int xray_problem_dark(xray_problem *p, int i, const xray_model *da
 /* Gives every spectrum but the first its own value of model parameter k. */
 static inline int xray_problem_untie(xray_problem *p, int k, char *err) {
     for (int i = 1; i < p->n_data; i++) {
-        if (p->n_all == XRAY_MAX_ALL) return error_set(err, "more than %d parameters", (int)XRAY_MAX_ALL);
+        if (p->n_all == XRAY_MAX_ALL) {
+            return error_set(err, "more than %d parameters", (int)XRAY_MAX_ALL);
+        }
         char name[XRAY_NAME + 16];
         snprintf(name, sizeof name, "%.31s@%d", p->par[k].name, i + 1);
         p->par[p->n_all] = p->par[k];
@@ -160,8 +177,12 @@ static inline int xray_problem_find(const xray_problem *p, const char *name) {
     int found = -1;
     for (int i = 0; i < p->n_all; i++) {
         const char *dot = strchr(p->par[i].name, '.');
-        if (!strcmp(p->par[i].name, name)) return i;
-        if (dot && !strcmp(dot + 1, name)) found = found == -1 ? i : -2;
+        if (!strcmp(p->par[i].name, name)) {
+            return i;
+        }
+        if (dot && !strcmp(dot + 1, name)) {
+            found = found == -1 ? i : -2;
+        }
     }
     return found;
 }
@@ -177,7 +198,9 @@ static inline int xray_exchangeable(char *pair, const xray_model *m) {
     int found = 0;
     xray_absorption ism;
     xray_grid g;
-    if (xray_absorption_builtin(&ism, XRAY_WILM, err)) return 0;
+    if (xray_absorption_builtin(&ism, XRAY_WILM, err)) {
+        return 0;
+    }
     double *scratch = xray_alloc(BINS, (4 + (size_t)m->depth) * sizeof *scratch);
     int ready = scratch && !xray_grid_make(&g, edge, BINS, &ism, err);
     for (int a = 0; ready && a < m->n_part && !found; a++)
@@ -204,13 +227,17 @@ static inline int xray_exchangeable(char *pair, const xray_model *m) {
                 for (int i = 0; i < BINS; i++)
                     same &= fabs(flux[0][i] - flux[1][i]) <= 1e-10 * fabs(flux[0][i]);
             }
-            if (!same || n < 2) continue; /* two tbabs: tied, which the fit says */
+            if (!same || n < 2) {
+                continue; /* two tbabs: tied, which the fit says */
+            }
             found = 1;
             const char *one = m->par[m->part[a].first].name;
             const char *two = m->par[m->part[b].first].name;
             snprintf(pair, 2 * XRAY_NAME, "%.*s and %.*s", (int)strcspn(one, "."), one, (int)strcspn(two, "."), two);
         }
-    if (ready) xray_grid_free(&g);
+    if (ready) {
+        xray_grid_free(&g);
+    }
     free(scratch);
     xray_absorption_free(&ism);
     return found;
@@ -241,7 +268,9 @@ typedef struct xray_pull {
 } xray_pull;
 
 static inline void xray_fitter_free(xray_fitter *f) {
-    if (!f) return;
+    if (!f) {
+        return;
+    }
     xray_work_free(f->work);
     free(f->model);
     free(f);
@@ -250,10 +279,14 @@ static inline void xray_fitter_free(xray_fitter *f) {
 /* NULL without memory, or with more than XRAY_MAX_FREE free parameters. Which are free is read here, once. */
 static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
     xray_fitter *f = calloc(1, sizeof *f);
-    if (!f) return NULL;
+    if (!f) {
+        return NULL;
+    }
     f->p = p;
     for (int k = 0; k < p->n_all; k++) {
-        if (!p->par[k].free) continue;
+        if (!p->par[k].free) {
+            continue;
+        }
         if (f->n_free == XRAY_MAX_FREE) {
             free(f);
             return NULL;
@@ -278,27 +311,35 @@ static inline xray_fitter *xray_fitter_make(const xray_problem *p) {
 /* A logarithmic range from 0 is one of ln(theta + scale), with a scale that nothing measured comes near: norms at a TeV
    are 1e-20 and less. */
 static inline double xray_scale(const xray_parameter *q) {
-    if (!(q->lo > 0) && q->hi > 1e20) return 1e-40;
+    if (!(q->lo > 0) && q->hi > 1e20) {
+        return 1e-40;
+    }
     return q->lo > 0 ? q->lo : 1e-7 * (q->from > 0 ? q->from : q->hi);
 }
 
 static inline double xray_par_theta(const xray_parameter *q, double u) {
     double scale = xray_scale(q);
-    if (!q->log) return q->lo + u * (q->hi - q->lo);
+    if (!q->log) {
+        return q->lo + u * (q->hi - q->lo);
+    }
     return q->lo > 0 ? q->lo * exp(u * log(q->hi / q->lo)) : scale * expm1(u * log1p(q->hi / scale));
 }
 
 static inline double xray_par_u(const xray_parameter *q, double theta) {
     double scale = xray_scale(q);
     double at = (theta - q->lo) / (q->hi - q->lo);
-    if (q->log) at = q->lo > 0 ? log(theta / q->lo) / log(q->hi / q->lo) : log1p(theta / scale) / log1p(q->hi / scale);
+    if (q->log) {
+        at = q->lo > 0 ? log(theta / q->lo) / log(q->hi / q->lo) : log1p(theta / scale) / log1p(q->hi / scale);
+    }
     return at > 0 ? (at < 1 ? at : 1) : 0;
 }
 
 /* d theta/d u */
 static inline double xray_par_slope(const xray_parameter *q, double theta) {
     double scale = xray_scale(q);
-    if (!q->log) return q->hi - q->lo;
+    if (!q->log) {
+        return q->hi - q->lo;
+    }
     return q->lo > 0 ? theta * log(q->hi / q->lo) : (theta + scale) * log1p(q->hi / scale);
 }
 
@@ -359,12 +400,20 @@ static inline double xray_compare(double *slope, double *curvature, const xray_f
     int at = 0;
     for (int i = 0; i < f->p->n_data; at += f->p->data[i++].n) {
         xray_data d = f->p->data[i];
-        if (f->fake) d.counts = f->fake + at;
-        if (f->fake_background && d.background) d.background = f->fake_background + at;
+        if (f->fake) {
+            d.counts = f->fake + at;
+        }
+        if (f->fake_background && d.background) {
+            d.background = f->fake_background + at;
+        }
         sum += xray_statistic(slope, curvature, &d, counts, xray_kind_of(&d, f->p->kind));
         counts += d.n;
-        if (slope) slope += d.n;
-        if (curvature) curvature += d.n;
+        if (slope) {
+            slope += d.n;
+        }
+        if (curvature) {
+            curvature += d.n;
+        }
     }
     return sum;
 }
@@ -373,7 +422,9 @@ static inline double xray_compare(double *slope, double *curvature, const xray_f
 static inline double xray_evaluate(xray_fitter *f, const double *theta) {
     xray_counts(f->moved, f, theta);
     double s = xray_compare(NULL, NULL, f, f->moved);
-    if (!f->pull) return s;
+    if (!f->pull) {
+        return s;
+    }
     double off = (log(f->pull->of(f, theta, f->pull->user)) - f->pull->target) / f->pull->width;
     return off * off >= 0 ? s + off * off : (double)INFINITY;
 }
@@ -401,12 +452,13 @@ static inline int xray_cholesky(double *a, int n) {
             double sum = a[i * n + k];
             for (int m = 0; m < k; m++)
                 sum -= a[i * n + m] * a[k * n + m];
-            if (i > k)
+            if (i > k) {
                 a[i * n + k] = sum / a[k * n + k];
-            else if (sum > 0)
+            } else if (sum > 0) {
                 a[i * n + i] = sqrt(sum);
-            else
+            } else {
                 return 0;
+            }
         }
     return 1;
 }
@@ -458,7 +510,9 @@ static inline double xray_pull_slope(double *slope, xray_fitter *f, const double
     memcpy(moved, u, (size_t)f->n_free * sizeof *u);
     for (int k = 0; k < f->n_free; k++) {
         double h = (f->p->par[f->free_par[k]].coarse ? 1e-3 : 1e-5) * width[k];
-        if (u[k] + h > 1) h = -h;
+        if (u[k] + h > 1) {
+            h = -h;
+        }
         moved[k] = u[k] + h;
         xray_from_cube(theta, f, moved);
         moved[k] = u[k];
@@ -506,7 +560,9 @@ static inline int xray_step(double *d, const double *g, const double *h, const i
     int m = 0;
     for (int k = 0; k < n; k++) {
         d[k] = 0;
-        if (!held[k] && h[k * n + k] > 0) at[m++] = k;
+        if (!held[k] && h[k * n + k] > 0) {
+            at[m++] = k;
+        }
     }
     for (int i = 0; i < m; i++) {
         b[i] = -g[at[i]];
@@ -514,7 +570,9 @@ static inline int xray_step(double *d, const double *g, const double *h, const i
             a[i * m + k] = h[at[i] * n + at[k]];
         a[i * m + i] *= 1 + lambda;
     }
-    if (!m || !xray_cholesky(a, m)) return 0;
+    if (!m || !xray_cholesky(a, m)) {
+        return 0;
+    }
     xray_solve(x, a, b, m);
     for (int i = 0; i < m; i++)
         d[at[i]] = x[i];
@@ -530,9 +588,13 @@ static inline int xray_step_inside(double *d, const double *u, const double *g, 
     memcpy(stays, held, (size_t)n * sizeof *stays);
     while (again) {
         again = 0;
-        if (!xray_step(d, g, h, stays, lambda, n)) return 0;
+        if (!xray_step(d, g, h, stays, lambda, n)) {
+            return 0;
+        }
         for (int k = 0; k < n; k++)
-            if ((u[k] <= 0 && d[k] < 0) || (u[k] >= 1 && d[k] > 0)) again = stays[k] = 1;
+            if ((u[k] <= 0 && d[k] < 0) || (u[k] >= 1 && d[k] > 0)) {
+                again = stays[k] = 1;
+            }
     }
     return 1;
 }
@@ -546,7 +608,9 @@ static inline double xray_weakest(double *vector, double *a, int n) {
     for (int sweep = 0; sweep < 30; sweep++)
         for (int p = 0; p < n; p++)
             for (int q = p + 1; q < n; q++) {
-                if (!(fabs(a[p * n + q]) > 1e-18)) continue;
+                if (!(fabs(a[p * n + q]) > 1e-18)) {
+                    continue;
+                }
                 double theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
                 double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
                 double c = 1 / sqrt(t * t + 1);
@@ -566,7 +630,9 @@ static inline double xray_weakest(double *vector, double *a, int n) {
                 }
             }
     for (int i = 1; i < n; i++)
-        if (a[i * n + i] < a[least * n + least]) least = i;
+        if (a[i * n + i] < a[least * n + least]) {
+            least = i;
+        }
     for (int i = 0; i < n; i++)
         vector[i] = v[i * n + least];
     return a[least * n + least];
@@ -583,21 +649,31 @@ static inline void xray_states(xray_best *best, int *held, const double *h, cons
         int end = best->u[k] < 1e-7 ? XRAY_AT_LOW : best->u[k] > 1 - 1e-7 ? XRAY_AT_HIGH : XRAY_FINE;
         int stays = fixed && fixed[k];
         best->state[k] = stays ? XRAY_FINE : end;
-        if (!end && !(h[k * n + k] > 1e-10)) best->state[k] = XRAY_NO_EFFECT;
+        if (!end && !(h[k * n + k] > 1e-10)) {
+            best->state[k] = XRAY_NO_EFFECT;
+        }
         held[k] = stays || best->state[k] != XRAY_FINE;
     }
     for (int round = 0; round < n; round++) {
         int m = 0;
         int strongest = 0;
         for (int k = 0; k < n; k++)
-            if (!held[k]) at[m++] = k;
+            if (!held[k]) {
+                at[m++] = k;
+            }
         for (int i = 0; i < m; i++)
             for (int k = 0; k < m; k++)
                 a[i * m + k] = h[at[i] * n + at[k]] / sqrt(h[at[i] * n + at[i]] * h[at[k] * n + at[k]]);
-        if (m < 2 || xray_weakest(vector, a, m) > 1e-8) break;
+        if (m < 2 || xray_weakest(vector, a, m) > 1e-8) {
+            break;
+        }
         for (int i = 0; i < m; i++) {
-            if (fabs(vector[i]) > 0.03) best->state[at[i]] = XRAY_TIED;
-            if (fabs(vector[i]) > fabs(vector[strongest])) strongest = i;
+            if (fabs(vector[i]) > 0.03) {
+                best->state[at[i]] = XRAY_TIED;
+            }
+            if (fabs(vector[i]) > fabs(vector[strongest])) {
+                strongest = i;
+            }
         }
         held[at[strongest]] = 1;
     }
@@ -617,7 +693,9 @@ static inline void xray_errors(xray_best *best, xray_fitter *f, const int *fixed
     for (int k = 0; k < n; k++) {
         for (int i = 0; i < n; i++)
             unit[i] = i == k ? -2 : 0; /* the sign that xray_step turns */
-        if (held[k] || !xray_step(column, unit, h, held, 1e-12, n)) continue;
+        if (held[k] || !xray_step(column, unit, h, held, 1e-12, n)) {
+            continue;
+        }
         for (int i = 0; i < n; i++)
             best->covariance[i * n + k] = column[i];
     }
@@ -639,7 +717,9 @@ static inline int xray_descend(xray_best *best, xray_fitter *f, const double *g,
     for (; *lambda < 1e12; *lambda *= 8) {
         double gain = 0;
         if (!xray_step_inside(d, best->u, g, h, held, *lambda, n)) {
-            if (*lambda > 1e3) return -1;
+            if (*lambda > 1e3) {
+                return -1;
+            }
             continue; /* a singular matrix needs more damping */
         }
         for (int k = 0; k < n; k++) {
@@ -657,7 +737,9 @@ static inline int xray_descend(xray_best *best, xray_fitter *f, const double *g,
             *lambda = fmax(*lambda / 10, 1e-12);
             return calm;
         }
-        if (fabs(gain) < 1e-7) return 2; /* nothing to win that rounding would not hide */
+        if (fabs(gain) < 1e-7) {
+            return 2; /* nothing to win that rounding would not hide */
+        }
     }
     return -1;
 }
@@ -680,7 +762,9 @@ static inline void xray_climb(xray_best *best, xray_fitter *f, const double *u, 
         for (int k = 0; k < n; k++)
             held[k] = (fixed && fixed[k]) || (best->u[k] <= 0 && g[k] > 0) || (best->u[k] >= 1 && g[k] < 0);
         int now = xray_descend(best, f, g, h, held, &lambda);
-        if (now < 0) break;
+        if (now < 0) {
+            break;
+        }
         calm = now ? calm + now : 0;
     }
     xray_from_cube(best->theta, f, best->u);
@@ -695,26 +779,40 @@ static inline void xray_try_zero(xray_best *best, xray_fitter *f, const int *fix
         double theta[XRAY_MAX_FREE];
         double u[XRAY_MAX_FREE];
         int stay[XRAY_MAX_FREE] = {0};
-        if (!q->log || q->lo > 0 || (fixed && fixed[k]) || best->u[k] <= 0) continue;
+        if (!q->log || q->lo > 0 || (fixed && fixed[k]) || best->u[k] <= 0) {
+            continue;
+        }
         memcpy(u, best->u, sizeof u);
         u[k] = 0;
         xray_from_cube(theta, f, u);
-        if (!(xray_evaluate(f, theta) < best->statistic + 1)) continue; /* far from it: keep the time */
-        if (fixed) memcpy(stay, fixed, (size_t)f->n_free * sizeof *fixed);
+        if (!(xray_evaluate(f, theta) < best->statistic + 1)) {
+            continue; /* far from it: keep the time */
+        }
+        if (fixed) {
+            memcpy(stay, fixed, (size_t)f->n_free * sizeof *fixed);
+        }
         stay[k] = 1;
         xray_best zero;
         xray_climb(&zero, f, u, stay);
-        if (zero.statistic <= best->statistic + 1e-4) *best = zero;
+        if (zero.statistic <= best->statistic + 1e-4) {
+            *best = zero;
+        }
     }
 }
 
 /* Climbs down from u[n_free]; parameters with fixed[k] stay (NULL: none). Errors and states are those at the end. */
 static inline void xray_fit(xray_best *best, xray_fitter *f, const double *u, const int *fixed) {
     xray_climb(best, f, u, fixed);
-    if (!isfinite(best->statistic)) return;
-    if (!fixed) xray_try_zero(best, f, fixed);
+    if (!isfinite(best->statistic)) {
+        return;
+    }
+    if (!fixed) {
+        xray_try_zero(best, f, fixed);
+    }
     xray_counts(f->model, f, best->theta);
-    if (!fixed) xray_errors(best, f, fixed);
+    if (!fixed) {
+        xray_errors(best, f, fixed);
+    }
 }
 
 /* Sum of counts[n_bin] over the spectra; over flux points where there is nothing else. NULL: of the data's own, less
@@ -726,7 +824,9 @@ static inline double xray_total(const xray_fitter *f, const double *counts) {
         only_points &= f->p->data[i].point != NULL;
     for (int i = 0, at = 0; i < f->p->n_data; at += f->p->data[i++].n) {
         const xray_data *d = &f->p->data[i];
-        if (d->point && !only_points) continue;
+        if (d->point && !only_points) {
+            continue;
+        }
         for (int b = 0; b < d->n; b++)
             sum += counts ? counts[at + b] : d->counts[b] - (d->background ? d->ratio[b] * d->background[b] : 0);
     }
@@ -742,21 +842,29 @@ static inline void xray_renorm(double *u, xray_fitter *f) {
     double sum = xray_total(f, f->moved);
     for (int k = 0; k < f->n_free; k++) {
         const char *dot = strchr(f->p->par[f->free_par[k]].name, '.');
-        if (!dot || strncmp(dot, ".norm", 5)) continue;
+        if (!dot || strncmp(dot, ".norm", 5)) {
+            continue;
+        }
         theta[k] = 0;
         norms++;
     }
-    if (!norms) return;
+    if (!norms) {
+        return;
+    }
     xray_counts(f->moved, f, theta);
     double rest = xray_total(f, f->moved);
     double data = xray_total(f, NULL);
     double factor = ((data > 0 ? data : 1) - rest) / (sum - rest);
-    if (!(factor > 0 && factor < 1e300)) return;
+    if (!(factor > 0 && factor < 1e300)) {
+        return;
+    }
     xray_from_cube(theta, f, u);
     for (int k = 0; k < f->n_free; k++) {
         const xray_parameter *q = &f->p->par[f->free_par[k]];
         const char *dot = strchr(q->name, '.');
-        if (dot && !strncmp(dot, ".norm", 5)) u[k] = xray_par_u(q, theta[k] * factor);
+        if (dot && !strncmp(dot, ".norm", 5)) {
+            u[k] = xray_par_u(q, theta[k] * factor);
+        }
     }
 }
 
@@ -776,8 +884,12 @@ static inline void xray_fit_starts(xray_best *best, xray_fitter *f, int n_starts
         xray_renorm(u, f);
         xray_best one;
         xray_climb(&one, f, u, NULL);
-        if (ends) ends[s] = one.statistic;
-        if (s == 0 || one.statistic < best->statistic) *best = one;
+        if (ends) {
+            ends[s] = one.statistic;
+        }
+        if (s == 0 || one.statistic < best->statistic) {
+            *best = one;
+        }
     }
     memcpy(u, best->u, sizeof u);
     xray_fit(best, f, u, NULL);
@@ -823,10 +935,16 @@ static inline int xray_interval_end(double *end, double *start, xray_fitter *f, 
         near = far;
         rise_near = rise_far;
         far = near + sign * step;
-        if (i > 0) step *= 1.6;
-        if ((far - edge) * sign > 0 || i > 60) far = edge;
+        if (i > 0) {
+            step *= 1.6;
+        }
+        if ((far - edge) * sign > 0 || i > 60) {
+            far = edge;
+        }
         rise_far = xray_profile(f, start, k, far) - best->statistic;
-        if (rise_far < -0.01) return -1;
+        if (rise_far < -0.01) {
+            return -1;
+        }
     }
     for (int i = 0; i < 40 && fabs(rise_far - rise_near) > 1e-3 * delta && fabs(far - near) > 1e-9; i++) {
         double a = sqrt(fmax(rise_near, 0));
@@ -835,7 +953,9 @@ static inline int xray_interval_end(double *end, double *start, xray_fitter *f, 
         t = i % 3 == 2 ? 0.5 : fmin(fmax(t, 0.02), 0.98); /* sqrt(rise) is nearly straight; halve now and then */
         double at = near + t * (far - near);
         double rise = xray_profile(f, start, k, at) - best->statistic;
-        if (rise < -0.01) return -1;
+        if (rise < -0.01) {
+            return -1;
+        }
         if (fabs(rise - delta) < 1e-3 * delta) {
             *end = at;
             return 1;
@@ -885,8 +1005,9 @@ static inline void xray_goodness_means(double *mean, double *background, xray_fi
         const xray_data *d = &f->p->data[i];
         for (int b = 0; b < d->n; b++, mean++, background++) {
             double back = d->background ? d->ratio[b] * d->background[b] : 0;
-            if (xray_kind_of(d, f->p->kind) == XRAY_W)
+            if (xray_kind_of(d, f->p->kind) == XRAY_W) {
                 xray_w(&back, d->counts[b], d->background[b], d->ratio[b], *mean);
+            }
             *background = d->background ? back / d->ratio[b] : 0;
             *mean += back;
         }
@@ -899,13 +1020,16 @@ static inline void xray_fake_all(xray_fitter *f, const double *mean, const doubl
     int points = 0;
     for (int i = 0; i < f->p->n_data; i++)
         points |= f->p->data[i].point != NULL;
-    if (!points) xray_fake(f->fake, mean, f->n_bin, rng);
+    if (!points) {
+        xray_fake(f->fake, mean, f->n_bin, rng);
+    }
     for (int i = 0; i < f->p->n_data && points; i++) {
         const xray_data *d = &f->p->data[i];
-        if (d->point)
+        if (d->point) {
             xray_fake_points(to, mean, d, rng);
-        else
+        } else {
             xray_fake(to, mean, d->n, rng);
+        }
         to += d->n;
         mean += d->n;
     }
@@ -913,8 +1037,8 @@ static inline void xray_fake_all(xray_fitter *f, const double *mean, const doubl
 }
 
 /* Share of n simulations, drawn for the best model and fitted again from there, whose statistic is below the data's: a
-   good fit has 0.02 to 0.98. *mean, *sd: of the simulations' statistics. Background spectra are drawn too; chi2 keeps
-   the data's errors. NaN without memory. */
+   good fit has 0.02 to 0.98. *mean, *sd: of the simulations' statistics; one has no sd (NaN). Background spectra are
+   drawn too; chi2 keeps the data's errors. NaN without memory. */
 static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *f, const xray_best *best, int n,
                                       uint64_t seed) {
     size_t bins = (size_t)f->n_bin;
@@ -924,7 +1048,9 @@ static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *
     double square = 0;
     int below = 0;
     *mean_of = *sd = (double)NAN;
-    if (!mean) return (double)NAN;
+    if (!mean) {
+        return (double)NAN;
+    }
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, seed, 8);
     xray_goodness_means(mean, background, f, best);
@@ -941,7 +1067,8 @@ static inline double xray_goodness_of(double *mean_of, double *sd, xray_fitter *
     }
     free(mean);
     *mean_of = sum;
-    *sd = sqrt(fmax(square - sum * sum, 0));
+    double variance = fmax(square - sum * sum, 0) * n / (n - 1.0);
+    *sd = n > 1 ? sqrt(variance) : (double)NAN;
     return (double)below / n;
 }
 
@@ -972,14 +1099,18 @@ static inline double xray_pull_end(xray_fitter *f, xray_pull *pull, const xray_b
         double far = log(pull->of(f, one.theta, pull->user));
         double spring = (far - pull->target) / pull->width;
         double rise = one.statistic - spring * spring - best->statistic;
-        if (!isfinite(far) || !isfinite(rise) || fabs(far - near) < 1e-3 * step) break;
+        if (!isfinite(far) || !isfinite(rise) || fabs(far - near) < 1e-3 * step) {
+            break;
+        }
         if (rise < delta) {
             int close = delta - rise < 1e-2 * delta;
             double slope = (sqrt(fmax(rise, 0)) - sqrt(fmax(rise_near, 0))) / (sign * (far - near));
             near = far;
             rise_near = rise;
             memcpy(u, one.u, sizeof u);
-            if (close) break;
+            if (close) {
+                break;
+            }
             double want = (sqrt(delta) - sqrt(fmax(rise, 0))) / slope;
             step = want > 0 && want < 4 * step ? want : 2 * step;
             continue;

@@ -36,7 +36,9 @@ typedef struct xray_address {
 static inline char *xray_address_part(char *name, char open, char close) {
     size_t n = strlen(name);
     char *at = n && name[n - 1] == close ? strrchr(name, open) : NULL;
-    if (!at || at == name) return NULL;
+    if (!at || at == name) {
+        return NULL;
+    }
     name[n - 1] = 0;
     *at = 0;
     return at + 1;
@@ -53,8 +55,12 @@ static inline xray_address xray_address_of(const char *path) {
     const char *row = xray_address_part(a.file, '{', '}');
     const char *hdu = xray_address_part(a.file, '[', ']');
     long number = 0;
-    if (row) a.row = read_integer(&number, row) || number < 1 || number > INT_MAX ? -1 : (int)number;
-    if (hdu) snprintf(a.hdu, sizeof a.hdu, "%.79s", hdu);
+    if (row) {
+        a.row = read_integer(&number, row) || number < 1 || number > INT_MAX ? -1 : (int)number;
+    }
+    if (hdu) {
+        snprintf(a.hdu, sizeof a.hdu, "%.79s", hdu);
+    }
     return a;
 }
 
@@ -73,7 +79,9 @@ static inline void xray_fits_open(xray_fits *x, const char *path) {
     x->path = path;
     x->address = xray_address_of(path);
     strcpy(x->what, "read the file");
-    if (x->address.row < 0) x->status = BAD_ROW_NUM;
+    if (x->address.row < 0) {
+        x->status = BAD_ROW_NUM;
+    }
     fits_open_diskfile(&x->f, x->address.file, READONLY, &x->status);
 }
 
@@ -81,8 +89,12 @@ static inline void xray_fits_open(xray_fits *x, const char *path) {
 static inline int xray_fits_close(xray_fits *x, char *err) {
     char text[FLEN_STATUS] = "";
     int ignored = 0;
-    if (x->status) fits_get_errstatus(x->status, text);
-    if (x->f) fits_close_file(x->f, &ignored);
+    if (x->status) {
+        fits_get_errstatus(x->status, text);
+    }
+    if (x->f) {
+        fits_close_file(x->f, &ignored);
+    }
     fits_clear_errmsg();
     return x->status ? error_set(err, "%.300s: cannot %s: %s", x->path, x->what, text) : 0;
 }
@@ -90,7 +102,9 @@ static inline int xray_fits_close(xray_fits *x, char *err) {
 /* Ends with a message of one's own. */
 COMMON_PRINTF(3, 4) static inline int xray_fits_fail(xray_fits *x, char *err, const char *fmt, ...) {
     char text[ERROR_SIZE];
-    if (x->status) return xray_fits_close(x, err);
+    if (x->status) {
+        return xray_fits_close(x, err);
+    }
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
@@ -103,7 +117,9 @@ COMMON_PRINTF(3, 4) static inline int xray_fits_fail(xray_fits *x, char *err, co
 static inline double xray_fits_key(xray_fits *x, const char *key, double otherwise) {
     double value = otherwise;
     int status = 0;
-    if (x->status) return otherwise;
+    if (x->status) {
+        return otherwise;
+    }
     if (fits_read_key(x->f, TDOUBLE, key, &value, NULL, &status) == KEY_NO_EXIST || status == VALUE_UNDEFINED) {
         fits_clear_errmsg();
         return otherwise;
@@ -118,7 +134,9 @@ static inline double xray_fits_key(xray_fits *x, const char *key, double otherwi
 static inline int xray_fits_has(xray_fits *x, const char *key) {
     char value[FLEN_VALUE];
     int status = 0;
-    if (x->status || fits_read_keyword(x->f, key, value, NULL, &status)) fits_clear_errmsg();
+    if (x->status || fits_read_keyword(x->f, key, value, NULL, &status)) {
+        fits_clear_errmsg();
+    }
     return !x->status && !status;
 }
 
@@ -126,7 +144,9 @@ static inline int xray_fits_has(xray_fits *x, const char *key) {
 static inline double xray_fits_key_any(xray_fits *x, const char *key, double otherwise) {
     int here = 1;
     int ignored = 0;
-    if (x->status || xray_fits_has(x, key)) return xray_fits_key(x, key, otherwise);
+    if (x->status || xray_fits_has(x, key)) {
+        return xray_fits_key(x, key, otherwise);
+    }
     fits_get_hdu_num(x->f, &here);
     fits_movabs_hdu(x->f, 1, NULL, &x->status);
     double value = xray_fits_key(x, key, otherwise);
@@ -150,10 +170,11 @@ static inline void xray_fits_text(xray_fits *x, const char *key, char *value) {
     char text[FLEN_VALUE] = "";
     int status = 0;
     value[0] = 0;
-    if (x->status || fits_read_key(x->f, TSTRING, key, text, NULL, &status))
+    if (x->status || fits_read_key(x->f, TSTRING, key, text, NULL, &status)) {
         fits_clear_errmsg();
-    else if (strcasecmp(trim(text), "none"))
+    } else if (strcasecmp(trim(text), "none")) {
         snprintf(value, FLEN_VALUE, "%s", trim(text));
+    }
 }
 
 /* A file's name from the header, however long, into value[PATH_SIZE]; "" where the key is absent or says none. */
@@ -161,10 +182,11 @@ static inline void xray_fits_path(xray_fits *x, const char *key, char *value) {
     char *text = NULL;
     int status = 0;
     value[0] = 0;
-    if (x->status || fits_read_key_longstr(x->f, key, &text, NULL, &status))
+    if (x->status || fits_read_key_longstr(x->f, key, &text, NULL, &status)) {
         fits_clear_errmsg();
-    else if (strcasecmp(trim(text), "none"))
+    } else if (strcasecmp(trim(text), "none")) {
         snprintf(value, PATH_SIZE, "%.1000s", trim(text));
+    }
     free(text);
 }
 
@@ -174,11 +196,15 @@ static inline int xray_fits_is(xray_fits *x, const char *const *names, const cha
     char kind[FLEN_VALUE];
     int type = 0;
     fits_get_hdu_type(x->f, &type, &x->status);
-    if (x->status || (type != BINARY_TBL && type != ASCII_TBL)) return 0;
+    if (x->status || (type != BINARY_TBL && type != ASCII_TBL)) {
+        return 0;
+    }
     xray_fits_text(x, "EXTNAME", name);
     xray_fits_text(x, class_key, kind);
     for (int k = 0; names[k]; k++)
-        if (!strcasecmp(name, names[k])) return 1;
+        if (!strcasecmp(name, names[k])) {
+            return 1;
+        }
     return !strcasecmp(kind, class_name);
 }
 
@@ -187,13 +213,18 @@ static inline int xray_fits_asked(xray_fits *x) {
     long number = 0;
     int here = 0;
     int text = read_integer(&number, x->address.hdu) != NULL;
-    if (x->status) return 0;
+    if (x->status) {
+        return 0;
+    }
     snprintf(x->what, sizeof x->what, "find extension [%.40s]", x->address.hdu);
-    if (text)
+    if (text) {
         fits_movnam_hdu(x->f, ANY_HDU, x->address.hdu, 0, &x->status);
-    else
+    } else {
         fits_movabs_hdu(x->f, number < 0 || number > 100000 ? -1 : (int)number + 1, NULL, &x->status);
-    if (!x->status) fits_get_hdu_num(x->f, &here);
+    }
+    if (!x->status) {
+        fits_get_hdu_num(x->f, &here);
+    }
     return here;
 }
 
@@ -201,10 +232,16 @@ static inline int xray_fits_asked(xray_fits *x) {
 static inline int xray_fits_table_after(xray_fits *x, int after, const char *const *names, const char *class_key,
                                         const char *class_name) {
     int n = 0;
-    if (!x->status) fits_get_num_hdus(x->f, &n, &x->status);
+    if (!x->status) {
+        fits_get_num_hdus(x->f, &n, &x->status);
+    }
     for (int i = after + 1; i <= n && !x->status; i++) {
-        if (fits_movabs_hdu(x->f, i, NULL, &x->status)) break;
-        if (xray_fits_is(x, names, class_key, class_name)) return i;
+        if (fits_movabs_hdu(x->f, i, NULL, &x->status)) {
+            break;
+        }
+        if (xray_fits_is(x, names, class_key, class_name)) {
+            return i;
+        }
     }
     return 0;
 }
@@ -216,7 +253,9 @@ static inline int xray_fits_table(xray_fits *x, const char *const *names, const 
 
 static inline long xray_fits_rows(xray_fits *x) {
     long n = 0;
-    if (!x->status) fits_get_num_rows(x->f, &n, &x->status);
+    if (!x->status) {
+        fits_get_num_rows(x->f, &n, &x->status);
+    }
     return x->status ? 0 : n;
 }
 
@@ -226,16 +265,22 @@ static inline int xray_fits_column(xray_fits *x, const char *name) {
     int column = 0;
     int status = 0;
     snprintf(copy, sizeof copy, "%s", name);
-    if (x->status || fits_get_colnum(x->f, CASEINSEN, copy, &column, &status)) fits_clear_errmsg();
+    if (x->status || fits_get_colnum(x->f, CASEINSEN, copy, &column, &status)) {
+        fits_clear_errmsg();
+    }
     return status && status != COL_NOT_UNIQUE ? 0 : column;
 }
 
 /* n numbers of a column, from a row (from 1) on; the column must be there. type: TDOUBLE, TINT, TFLOAT. */
 static inline void xray_fits_read(xray_fits *x, const char *name, int type, long row, long n, void *out) {
-    if (x->status || n <= 0) return;
+    if (x->status || n <= 0) {
+        return;
+    }
     snprintf(x->what, sizeof x->what, "read column %.30s", name);
     int column = xray_fits_column(x, name);
-    if (!column) x->status = COL_NOT_FOUND;
+    if (!column) {
+        x->status = COL_NOT_FOUND;
+    }
     fits_read_col(x->f, type, column, row, 1, n, NULL, out, NULL, &x->status);
 }
 
@@ -269,7 +314,9 @@ static inline double xray_fits_unit(xray_fits *x, const char *column, int area, 
     snprintf(key, sizeof key, "TUNIT%d", xray_fits_column(x, column));
     xray_fits_text(x, key, unit);
     for (int i = 0; i < 10; i++)
-        if (!strcasecmp(unit, units[area][i].name)) return units[area][i].value;
+        if (!strcasecmp(unit, units[area][i].name)) {
+            return units[area][i].value;
+        }
     error_set(err, "%.300s: column %s: its unit '%.60s' is not known here", x->path, column, unit);
     return 0;
 }
@@ -282,13 +329,23 @@ static inline void xray_spectrum_read(xray_fits *x, const char *name, int n, dou
     LONGLONG repeat = 1;
     LONGLONG at = 0;
     int any = 0;
-    if (x->status || n <= 0) return;
+    if (x->status || n <= 0) {
+        return;
+    }
     snprintf(x->what, sizeof x->what, "read column %.30s", name);
     int column = xray_fits_column(x, name);
-    if (!column) x->status = COL_NOT_FOUND;
-    if (x->row) fits_get_coltypell(x->f, column, &type, &repeat, NULL, &x->status);
-    if (x->row && type < 0) fits_read_descriptll(x->f, column, x->row, &repeat, &at, &x->status);
-    if (x->row && !x->status && repeat != 1 && repeat < n) x->status = BAD_DIMEN;
+    if (!column) {
+        x->status = COL_NOT_FOUND;
+    }
+    if (x->row) {
+        fits_get_coltypell(x->f, column, &type, &repeat, NULL, &x->status);
+    }
+    if (x->row && type < 0) {
+        fits_read_descriptll(x->f, column, x->row, &repeat, &at, &x->status);
+    }
+    if (x->row && !x->status && repeat != 1 && repeat < n) {
+        x->status = BAD_DIMEN;
+    }
     long wanted = x->row && repeat == 1 ? 1 : n;
     fits_read_col(x->f, TDOUBLE, column, x->row ? x->row : 1, 1, wanted, &nothing, out, &any, &x->status);
     for (long i = wanted; i < n && !x->status; i++)
@@ -298,7 +355,9 @@ static inline void xray_spectrum_read(xray_fits *x, const char *name, int n, dou
 /* A column of n numbers, or the keyword of that name in all of them, or `otherwise`. NULL without memory. */
 static inline double *xray_fits_filled(xray_fits *x, const char *name, int n, double otherwise) {
     double *v = xray_alloc((size_t)n, sizeof *v);
-    if (!v) return NULL;
+    if (!v) {
+        return NULL;
+    }
     if (xray_fits_column(x, name)) {
         xray_spectrum_read(x, name, n, v);
         return v;
@@ -311,7 +370,9 @@ static inline double *xray_fits_filled(xray_fits *x, const char *name, int n, do
 
 /* The same for whole numbers that may be absent: *v stays NULL then. */
 static inline int xray_fits_flags(int **v, xray_fits *x, const char *name, int n) {
-    if (!xray_fits_column(x, name) && !(fabs(xray_fits_key(x, name, 0)) > 0)) return 0;
+    if (!xray_fits_column(x, name) && !(fabs(xray_fits_key(x, name, 0)) > 0)) {
+        return 0;
+    }
     *v = xray_alloc((size_t)n, sizeof **v);
     double *real = xray_fits_filled(x, name, n, 0);
     for (int i = 0; i < n && *v && real; i++)
@@ -326,8 +387,9 @@ static inline void xray_beside(char *path, const char *file, const char *name) {
     const char *slash = strrchr(file, '/');
     int folder = slash && *name != '/' ? (int)(slash - file) + 1 : 0;
     path[0] = 0;
-    if (*name && snprintf(path, PATH_SIZE, "%.*s%s", folder < PATH_SIZE ? folder : 0, file, name) >= PATH_SIZE)
+    if (*name && snprintf(path, PATH_SIZE, "%.*s%s", folder < PATH_SIZE ? folder : 0, file, name) >= PATH_SIZE) {
         path[0] = 0;
+    }
 }
 
 /* The first channel's number; *gap: the row (from 1) that does not follow the one before, 0 for none; negative where
@@ -337,22 +399,34 @@ static inline int xray_fits_channels(int *first, int *gap, xray_fits *x, int n, 
     int column = xray_fits_column(x, "CHANNEL");
     *first = 1;
     *gap = 0;
-    if (!column) return 0;
+    if (!column) {
+        return 0;
+    }
     double *channel = xray_alloc((size_t)n, sizeof *channel);
-    if (!channel) return error_set(err, "out of memory");
+    if (!channel) {
+        return error_set(err, "out of memory");
+    }
     xray_spectrum_read(x, "CHANNEL", n, channel);
     int jumps = 0;
     for (int i = 1; i < n; i++) {
         int follows = fabs(channel[i] - channel[i - 1] - 1) <= 0;
-        if (!follows && !*gap) *gap = i + 1;
+        if (!follows && !*gap) {
+            *gap = i + 1;
+        }
         jumps += !follows;
     }
-    if (2 * jumps > n) *gap = -*gap;
+    if (2 * jumps > n) {
+        *gap = -*gap;
+    }
     snprintf(key, sizeof key, "TLMIN%d", column);
     double number = *gap ? xray_fits_key(x, key, 1) : channel[0];
     free(channel);
-    if (x->status) return 0;
-    if (!(fabs(number) < 1e6)) return error_set(err, "%.300s: the first channel is %g", x->path, number);
+    if (x->status) {
+        return 0;
+    }
+    if (!(fabs(number) < 1e6)) {
+        return error_set(err, "%.300s: the first channel is %g", x->path, number);
+    }
     *first = (int)number;
     return 0;
 }
@@ -366,20 +440,27 @@ static inline int xray_pha_errors(xray_pha *p, xray_fits *x, int is_rate, char *
     p->exact = !p->net;
     if (given && (poisson != 1 || is_rate)) {
         p->error = xray_fits_filled(x, "STAT_ERR", p->n, 0);
-        if (!p->error) return error_set(err, "out of memory");
+        if (!p->error) {
+            return error_set(err, "out of memory");
+        }
         for (int i = 0; i < p->n; i++)
             p->error[i] *= scale;
     }
     for (int i = 0; i < p->n && p->exact; i++) { /* a rate of Poisson's counts gives them back, to single precision */
         double near = floor(p->counts[i] + 0.5);
         double off = fabs(p->counts[i] - near);
-        if (p->counts[i] < 0 || (off > 1e-3 && off > 1e-6 * near)) p->exact = 0;
+        if (p->counts[i] < 0 || (off > 1e-3 && off > 1e-6 * near)) {
+            p->exact = 0;
+        }
     }
     for (int i = 0; i < p->n && p->exact; i++)
         p->counts[i] = floor(p->counts[i] + 0.5);
-    if (is_rate && !p->error && (poisson == 0 || !p->exact))
+    if (is_rate && !p->error && (poisson == 0 || !p->exact)) {
         return error_set(err, "%.300s: RATE without STAT_ERR that is no rate of whole counts", x->path);
-    if (is_rate && poisson != 1) p->exact = 0;
+    }
+    if (is_rate && poisson != 1) {
+        p->exact = 0;
+    }
     return 0;
 }
 
@@ -394,29 +475,42 @@ static inline int xray_pha_check(xray_pha *p, const xray_fits *x, const char *co
                      (!p->error || (p->error[i] >= 0 && p->error[i] < 1e15));
         int dark = !(fabs(p->area_scale[i]) > 0) || !(fabs(p->back_scale[i]) > 0); /* zero: no area here */
         left += scaled;
-        if (scaled && number) continue;
-        if (!bad && scaled && !(fabs(p->counts[i]) < 1e15))
+        if (scaled && number) {
+            continue;
+        }
+        if (!bad && scaled && !(fabs(p->counts[i]) < 1e15)) {
             return error_set(err, "%.300s: row %d: %s are %g", x->path, i + 1, counts, p->counts[i]);
-        if (!bad && scaled) return error_set(err, "%.300s: row %d: negative error", x->path, i + 1);
-        if (!bad && !(dark && p->area_scale[i] >= 0 && p->back_scale[i] >= 0))
+        }
+        if (!bad && scaled) {
+            return error_set(err, "%.300s: row %d: negative error", x->path, i + 1);
+        }
+        if (!bad && !(dark && p->area_scale[i] >= 0 && p->back_scale[i] >= 0)) {
             return error_set(err, "%.300s: row %d: %s must be positive", x->path, i + 1,
                              p->back_scale[i] > 0 ? "AREASCAL" : "BACKSCAL");
-        if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int))))
+        }
+        if (!p->quality && !(p->quality = xray_alloc((size_t)p->n, sizeof(int)))) {
             return error_set(err, "out of memory");
+        }
         empty += !bad;
-        if (i == p->n - 1 && !left) /* not a channel's matter */
+        if (i == p->n - 1 && !left) { /* not a channel's matter */
             return error_set(err, "%.300s: row 1: %s must be positive", x->path,
                              fabs(p->area_scale[i]) > 0 ? "BACKSCAL" : "AREASCAL");
+        }
         p->quality[i] = XRAY_UNUSABLE;
         p->counts[i] = p->systematic[i] = 0;
         p->area_scale[i] = p->back_scale[i] = 1;
-        if (p->error) p->error[i] = 0;
+        if (p->error) {
+            p->error[i] = 0;
+        }
     }
-    if (empty) xray_note(p->note, "%d channels whose AREASCAL or BACKSCAL is 0 are left out", empty);
+    if (empty) {
+        xray_note(p->note, "%d channels whose AREASCAL or BACKSCAL is 0 are left out", empty);
+    }
     for (int i = 0; i < p->n; i++)
-        if (p->counts[i] < 0 && !p->error)
+        if (p->counts[i] < 0 && !p->error) {
             return error_set(err, "%.300s: row %d: %s are %g, and no STAT_ERR is there", x->path, i + 1, counts,
                              p->counts[i]);
+        }
     return 0;
 }
 
@@ -425,9 +519,12 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     const char *counts = xray_fits_column(x, "COUNTS") ? "COUNTS" : "RATE";
     int is_rate = !strcmp(counts, "RATE");
     int gap;
-    if (xray_fits_channels(&p->first_channel, &gap, x, p->n, err)) return -1;
-    if (gap && !x->status)
+    if (xray_fits_channels(&p->first_channel, &gap, x, p->n, err)) {
+        return -1;
+    }
+    if (gap && !x->status) {
         return error_set(err, "%.300s: row %d: channels must follow each other without gaps", x->path, abs(gap));
+    }
     xray_spectrum_read(x, counts, p->n, p->counts);
     free(p->area_scale);
     free(p->back_scale);
@@ -435,11 +532,14 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     p->back_scale = xray_fits_filled(x, "BACKSCAL", p->n, 1);
     p->systematic = xray_fits_filled(x, "SYS_ERR", p->n, 0);
     if (!p->area_scale || !p->back_scale || !p->systematic || xray_fits_flags(&p->grouping, x, "GROUPING", p->n) ||
-        xray_fits_flags(&p->quality, x, "QUALITY", p->n))
+        xray_fits_flags(&p->quality, x, "QUALITY", p->n)) {
         return error_set(err, "out of memory");
+    }
     for (int i = 0; i < p->n && is_rate; i++)
         p->counts[i] *= p->exposure;
-    if (xray_pha_errors(p, x, is_rate, err)) return -1;
+    if (xray_pha_errors(p, x, is_rate, err)) {
+        return -1;
+    }
     return x->status ? 0 : xray_pha_check(p, x, counts, err);
 }
 
@@ -450,19 +550,28 @@ static inline int xray_pha_table(xray_fits *x, int background, char *note) {
     int source = 0;
     int dark = 0;
     int sources = 0;
-    if (x->address.hdu[0]) return xray_fits_asked(x);
+    if (x->address.hdu[0]) {
+        return xray_fits_asked(x);
+    }
     for (int at = 1; (at = xray_fits_table_after(x, at, names, "HDUCLAS1", "SPECTRUM")) > 0;) {
         xray_fits_text(x, "HDUCLAS2", kind);
         int is_dark = !strcasecmp(kind, "BKG");
-        if (is_dark && !dark) dark = at;
-        if (!is_dark && !source) source = at;
+        if (is_dark && !dark) {
+            dark = at;
+        }
+        if (!is_dark && !source) {
+            source = at;
+        }
         sources += !is_dark;
     }
-    if (sources > 1 && !(background && dark))
+    if (sources > 1 && !(background && dark)) {
         xray_note(note, "%.200s holds %d spectra: the first is taken, others are called file[2] and so on", x->path,
                   sources);
+    }
     int chosen = background ? (dark ? dark : source) : (source ? source : dark);
-    if (chosen) fits_movabs_hdu(x->f, chosen, NULL, &x->status);
+    if (chosen) {
+        fits_movabs_hdu(x->f, chosen, NULL, &x->status);
+    }
     return chosen;
 }
 
@@ -473,19 +582,30 @@ static inline long xray_pha_channels(xray_fits *x, char *err) {
     LONGLONG repeat = 1;
     LONGLONG at = 0;
     long rows = xray_fits_rows(x);
-    if (x->status) return 0;
-    if (!column) return error_set(err, "%.300s: no column COUNTS, no column RATE", x->path);
+    if (x->status) {
+        return 0;
+    }
+    if (!column) {
+        return error_set(err, "%.300s: no column COUNTS, no column RATE", x->path);
+    }
     fits_get_coltypell(x->f, column, &type, &repeat, NULL, &x->status);
     if (type >= 0 && repeat <= 1 && !xray_fits_column(x, "SPEC_NUM")) {
-        if (x->address.row) return error_set(err, "%.300s: is of type I: there is no {%d}", x->path, x->address.row);
+        if (x->address.row) {
+            return error_set(err, "%.300s: is of type I: there is no {%d}", x->path, x->address.row);
+        }
         return rows;
     }
-    if (!x->address.row && rows > 1)
+    if (!x->address.row && rows > 1) {
         return error_set(err, "%.200s: is of type II: say which of its %ld spectra, as %.100s{1}", x->path, rows,
                          x->path);
+    }
     x->row = x->address.row ? x->address.row : 1;
-    if (x->row > rows) return error_set(err, "%.300s: has %ld spectra: there is no {%d}", x->path, rows, x->row);
-    if (type < 0) fits_read_descriptll(x->f, column, x->row, &repeat, &at, &x->status);
+    if (x->row > rows) {
+        return error_set(err, "%.300s: has %ld spectra: there is no {%d}", x->path, rows, x->row);
+    }
+    if (type < 0) {
+        fits_read_descriptll(x->f, column, x->row, &repeat, &at, &x->status);
+    }
     return repeat > XRAY_MAX_CHANNELS ? XRAY_MAX_CHANNELS + 1L : (long)repeat;
 }
 
@@ -499,7 +619,9 @@ static inline void xray_pha_named(char *path, xray_fits *x, const char *key) {
     int any = 0;
     if (column) {
         fits_get_col_display_width(x->f, column, &width, &x->status);
-        if (width < PATH_SIZE) fits_read_col(x->f, TSTRING, column, x->row, 1, 1, NULL, &cell, &any, &x->status);
+        if (width < PATH_SIZE) {
+            fits_read_col(x->f, TSTRING, column, x->row, 1, 1, NULL, &cell, &any, &x->status);
+        }
         snprintf(text, sizeof text, "%.1000s", strcasecmp(trim(text), "none") ? trim(text) : "");
     } else if (xray_fits_has(x, key)) {
         xray_fits_path(x, key, text);
@@ -515,10 +637,11 @@ static inline void xray_pha_named(char *path, xray_fits *x, const char *key) {
 /* EXPOSURE: of the row, the table or the primary header. */
 static inline double xray_pha_exposure(xray_fits *x) {
     double exposure = (double)NAN;
-    if (x->row && xray_fits_column(x, "EXPOSURE"))
+    if (x->row && xray_fits_column(x, "EXPOSURE")) {
         xray_spectrum_read(x, "EXPOSURE", 1, &exposure);
-    else
+    } else {
         exposure = xray_fits_key_any(x, "EXPOSURE", (double)NAN);
+    }
     return exposure;
 }
 
@@ -527,15 +650,29 @@ static inline int xray_pha_open(xray_pha *p, xray_fits *x, int background, char 
     char kind[FLEN_VALUE];
     char note[XRAY_NOTE] = "";
     int hdu = xray_pha_table(x, background, note);
-    if (x->status) return -1;
-    if (!hdu) return error_set(err, "%.300s: no extension SPECTRUM: not a PHA file", x->path);
+    if (x->status) {
+        return -1;
+    }
+    if (!hdu) {
+        return error_set(err, "%.300s: no extension SPECTRUM: not a PHA file", x->path);
+    }
     long n = xray_pha_channels(x, err);
-    if (n < 0 || x->status) return -1;
-    if (n < 1 || n > XRAY_MAX_CHANNELS) return error_set(err, "%.300s: %ld channels", x->path, n);
+    if (n < 0 || x->status) {
+        return -1;
+    }
+    if (n < 1 || n > XRAY_MAX_CHANNELS) {
+        return error_set(err, "%.300s: %ld channels", x->path, n);
+    }
     double exposure = xray_pha_exposure(x);
-    if (x->status) return -1;
-    if (!(exposure > 0)) return error_set(err, "%.300s: EXPOSURE %g s must be there, and positive", x->path, exposure);
-    if (xray_pha_room(p, (int)n, 0, exposure, err)) return -1;
+    if (x->status) {
+        return -1;
+    }
+    if (!(exposure > 0)) {
+        return error_set(err, "%.300s: EXPOSURE %g s must be there, and positive", x->path, exposure);
+    }
+    if (xray_pha_room(p, (int)n, 0, exposure, err)) {
+        return -1;
+    }
     snprintf(p->name, sizeof p->name, "%.1000s", x->path);
     memcpy(p->note, note, sizeof note);
     xray_fits_text(x, "HDUCLAS2", kind);
@@ -556,7 +693,9 @@ static inline int xray_pha_read_as(xray_pha *p, const char *path, int background
     int bad = x.status ? -1 : xray_pha_open(p, &x, background, err);
     int told = bad && !x.status; /* err says it already */
     bad |= xray_fits_close(&x, told ? ignored : err);
-    if (bad) xray_pha_free(p);
+    if (bad) {
+        xray_pha_free(p);
+    }
     return bad ? -1 : 0;
 }
 
@@ -605,7 +744,9 @@ static inline int xray_pha_write(const xray_pha *p, const char *path, const char
         int channel = p->first_channel + i;
         fits_write_col(x.f, TINT, 1, i + 1, 1, 1, &channel, &x.status);
         fits_write_col(x.f, TDOUBLE, 2, i + 1, 1, 1, &p->counts[i], &x.status);
-        if (p->grouping) fits_write_col(x.f, TINT, 3, i + 1, 1, 1, &p->grouping[i], &x.status);
+        if (p->grouping) {
+            fits_write_col(x.f, TINT, 3, i + 1, 1, 1, &p->grouping[i], &x.status);
+        }
     }
     if (xray_fits_close(&x, err)) {
         remove(part);
@@ -617,38 +758,52 @@ static inline int xray_pha_write(const xray_pha *p, const char *path, const char
 /* EBOUNDS: channels with their energies. Leaves r with e_min, e_max, n_channel, first_channel. */
 static inline int xray_rmf_channels(xray_response *r, xray_fits *x, char *err) {
     static const char *const names[] = {"EBOUNDS", NULL};
-    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "EBOUNDS"))
+    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "EBOUNDS")) {
         return error_set(err, "%.300s: no extension EBOUNDS", x->path);
+    }
     long n = xray_fits_rows(x);
-    if (n < 1 || n > XRAY_MAX_CHANNELS) return error_set(err, "%.300s: %ld channels", x->path, n);
+    if (n < 1 || n > XRAY_MAX_CHANNELS) {
+        return error_set(err, "%.300s: %ld channels", x->path, n);
+    }
     r->n_channel = (int)n;
     r->e_min = xray_alloc((size_t)n, sizeof(double));
     r->e_max = xray_alloc((size_t)n, sizeof(double));
-    if (!r->e_min || !r->e_max) return error_set(err, "out of memory");
+    if (!r->e_min || !r->e_max) {
+        return error_set(err, "out of memory");
+    }
     int gap;
-    if (xray_fits_channels(&r->first_channel, &gap, x, r->n_channel, err)) return -1;
+    if (xray_fits_channels(&r->first_channel, &gap, x, r->n_channel, err)) {
+        return -1;
+    }
     xray_fits_read(x, "E_MIN", TDOUBLE, 1, n, r->e_min);
     xray_fits_read(x, "E_MAX", TDOUBLE, 1, n, r->e_max);
     double low = xray_fits_unit(x, "E_MIN", 0, err);
     double high = xray_fits_unit(x, "E_MAX", 0, err);
-    if (x->status) return 0;
-    if (!(low > 0) || !(high > 0)) return -1;
+    if (x->status) {
+        return 0;
+    }
+    if (!(low > 0) || !(high > 0)) {
+        return -1;
+    }
     for (int c = 0; c < n; c++) { /* an offset of the gain may put the first channels below zero */
         double a = fmax(low * r->e_min[c], 0);
         double b = fmax(high * r->e_max[c], 0);
         r->e_min[c] = fmin(a, b);
         r->e_max[c] = fmax(a, b);
     }
-    if (!gap) return 0;
+    if (!gap) {
+        return 0;
+    }
     int up = 0;
     int down = 0;
     for (int c = 1; c < n; c++) {
         up += r->e_min[c] >= r->e_min[c - 1] && r->e_max[c] > r->e_max[c - 1];
         down += r->e_max[c] <= r->e_max[c - 1] && r->e_min[c] < r->e_min[c - 1];
     }
-    if (gap > 0 || (up != n - 1 && down != n - 1))
+    if (gap > 0 || (up != n - 1 && down != n - 1)) {
         return error_set(err, "%.300s: EBOUNDS row %d: channels must follow each other without gaps", x->path,
                          abs(gap));
+    }
     xray_note(r->note, "%.150s: the CHANNEL column of EBOUNDS makes no sense: its rows are counted from %d", x->path,
               r->first_channel);
     return 0;
@@ -660,7 +815,9 @@ static inline double *xray_fits_edges(xray_fits *x, int n, char *err) {
     double *hi = xray_alloc((size_t)n, sizeof *hi);
     int gap = -1;
     int bad = !lo || !hi;
-    if (bad) error_set(err, "out of memory");
+    if (bad) {
+        error_set(err, "out of memory");
+    }
     if (!bad) {
         xray_fits_read(x, "ENERG_LO", TDOUBLE, 1, n, lo);
         xray_fits_read(x, "ENERG_HI", TDOUBLE, 1, n, hi);
@@ -672,7 +829,9 @@ static inline double *xray_fits_edges(xray_fits *x, int n, char *err) {
             hi[i] *= high;
         }
         for (int i = 0; i + 1 < n && gap < 0; i++)
-            if (!(fabs(lo[i + 1] - hi[i]) <= 1e-2 * fabs(hi[i] - lo[i]) + 1e-6 * fabs(hi[i]))) gap = i;
+            if (!(fabs(lo[i + 1] - hi[i]) <= 1e-2 * fabs(hi[i] - lo[i]) + 1e-6 * fabs(hi[i]))) {
+                gap = i;
+            }
         lo[n] = hi[n - 1];
     }
     if (!bad && gap >= 0 && !x->status) {
@@ -680,7 +839,9 @@ static inline double *xray_fits_edges(xray_fits *x, int n, char *err) {
         error_set(err, "%.300s: row %d: the energy bin does not begin where the one before ends", x->path, gap + 2);
     }
     free(hi);
-    if (!bad) return lo;
+    if (!bad) {
+        return lo;
+    }
     free(lo);
     return NULL;
 }
@@ -692,9 +853,12 @@ static inline int xray_rmf_sizes(xray_response *r, xray_fits *x, long *widest, c
     int n = r->n_energy;
     xray_fits_read(x, "N_GRP", TINT, 1, n, r->row + 1);
     for (int i = 0; i < n && !x->status; i++) {
-        if (r->row[i + 1] < 0 || r->row[i + 1] > r->n_channel)
+        if (r->row[i + 1] < 0 || r->row[i + 1] > r->n_channel) {
             return error_set(err, "%.300s: row %d: N_GRP is %d", x->path, i + 1, r->row[i + 1]);
-        if (r->row[i] > INT_MAX - r->row[i + 1]) return error_set(err, "%.300s: too many groups", x->path);
+        }
+        if (r->row[i] > INT_MAX - r->row[i + 1]) {
+            return error_set(err, "%.300s: too many groups", x->path);
+        }
         r->row[i + 1] += r->row[i];
     }
     for (int k = 0; k < 3 && !x->status; k++) {
@@ -703,24 +867,34 @@ static inline int xray_rmf_sizes(xray_response *r, xray_fits *x, long *widest, c
         LONGLONG repeat = 0;
         LONGLONG at = 0;
         snprintf(x->what, sizeof x->what, "column %s", columns[k]);
-        if (!column) x->status = COL_NOT_FOUND;
+        if (!column) {
+            x->status = COL_NOT_FOUND;
+        }
         fits_get_coltypell(x->f, column, &type, &repeat, NULL, &x->status);
         for (int i = 0; i < n && !x->status; i++) {
-            if (type < 0) fits_read_descriptll(x->f, column, i + 1, &repeat, &at, &x->status);
-            if (repeat < 0 || repeat > XRAY_MAX_CHANNELS)
+            if (type < 0) {
+                fits_read_descriptll(x->f, column, i + 1, &repeat, &at, &x->status);
+            }
+            if (repeat < 0 || repeat > XRAY_MAX_CHANNELS) {
                 return error_set(err, "%.300s: row %d: %lld numbers in %s", x->path, i + 1, (long long)repeat,
                                  columns[k]);
-            if (repeat > widest[k]) widest[k] = (long)repeat;
-            if (k < 2 && repeat < r->row[i + 1] - r->row[i])
+            }
+            if (repeat > widest[k]) {
+                widest[k] = (long)repeat;
+            }
+            if (k < 2 && repeat < r->row[i + 1] - r->row[i]) {
                 return error_set(err, "%.300s: row %d: N_GRP is %d, but %s holds %lld numbers", x->path, i + 1,
                                  r->row[i + 1] - r->row[i], columns[k], (long long)repeat);
+            }
             if (k == 2) {
                 total += (size_t)repeat;
                 r->span[i].count = (int)repeat; /* for the moment: numbers in this row */
             }
         }
     }
-    if (total > XRAY_MAX_MATRIX) return error_set(err, "%.300s: a matrix of %zu numbers is too large", x->path, total);
+    if (total > XRAY_MAX_MATRIX) {
+        return error_set(err, "%.300s: a matrix of %zu numbers is too large", x->path, total);
+    }
     r->n_matrix = total;
     return 0;
 }
@@ -741,17 +915,19 @@ static inline int xray_rmf_rows(xray_response *r, xray_fits *x, const int *held,
             s->count = scratch[widest + k];
             s->at = at + (size_t)used;
             if (s->count < 0 || channel < 0 || channel + s->count > r->n_channel) {
-                if (s->count == 0)
+                if (s->count == 0) {
                     channel = 0;
-                else
+                } else {
                     return error_set(err, "%.300s: row %d: F_CHAN %d, N_CHAN %d do not fit channels %d to %d", x->path,
                                      i + 1, scratch[k], s->count, first, first + r->n_channel - 1);
+                }
             }
             s->channel = (int)channel;
             used += s->count;
-            if (used > held[i])
+            if (used > held[i]) {
                 return error_set(err, "%.300s: row %d: N_CHAN asks for more than the %d numbers of MATRIX", x->path,
                                  i + 1, held[i]);
+            }
         }
         at += (size_t)held[i];
     }
@@ -764,13 +940,17 @@ static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
     char key[FLEN_KEYWORD];
     long widest[3] = {1, 1, 1};
     long n = xray_fits_rows(x);
-    if (n < 1 || n > XRAY_MAX_ENERGIES) return error_set(err, "%.300s: %ld energies", x->path, n);
+    if (n < 1 || n > XRAY_MAX_ENERGIES) {
+        return error_set(err, "%.300s: %ld energies", x->path, n);
+    }
     xray_fits_text(x, "HDUCLAS3", kind);
     r->full = !strcasecmp(kind, "FULL");
     r->redist = !strcasecmp(kind, "REDIST");
     r->n_energy = (int)n;
     r->edge = xray_fits_edges(x, (int)n, err);
-    if (!r->edge) return -1;
+    if (!r->edge) {
+        return -1;
+    }
     r->area = xray_alloc((size_t)n, sizeof(double));
     r->row = xray_alloc((size_t)n + 1, sizeof(int));
     r->span = xray_alloc((size_t)n, sizeof *r->span);
@@ -791,7 +971,9 @@ static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
         held[i] = r->span[i].count;
     snprintf(key, sizeof key, "TLMIN%d", xray_fits_column(x, "F_CHAN"));
     int first = (int)xray_fits_key(x, key, r->first_channel); /* absent: channels are numbered as in EBOUNDS */
-    if (widest[1] > widest[0]) widest[0] = widest[1];
+    if (widest[1] > widest[0]) {
+        widest[0] = widest[1];
+    }
     free(r->span);
     r->span = xray_alloc((size_t)r->row[n], sizeof *r->span);
     r->matrix = xray_alloc(r->n_matrix, sizeof(float));
@@ -810,7 +992,9 @@ static inline int xray_response_add(xray_response *r, const xray_response *b) {
     xray_span *span = spans > INT_MAX ? NULL : xray_alloc(spans, sizeof *span);
     float *matrix = realloc(r->matrix, (r->n_matrix + b->n_matrix + 1) * sizeof *matrix);
     int at = 0;
-    if (matrix) r->matrix = matrix;
+    if (matrix) {
+        r->matrix = matrix;
+    }
     if (!span || !matrix) {
         free(span);
         return -1;
@@ -845,12 +1029,13 @@ static inline int xray_rmf_further(xray_response *r, xray_fits *x, char *err) {
         same = b.n_energy == r->n_energy;
         for (int i = 0; same && i <= r->n_energy; i++)
             same = fabs(b.edge[i] - r->edge[i]) <= 1e-6 * r->edge[i];
-        if (!same)
+        if (!same) {
             bad = error_set(err, "%.300s: its matrices have different energies: give one, as file[1]", x->path);
-        else if (r->full != b.full)
+        } else if (r->full != b.full) {
             bad = error_set(err, "%.300s: of its matrices some hold the effective area and some do not", x->path);
-        else if (xray_response_add(r, &b))
+        } else if (xray_response_add(r, &b)) {
             bad = error_set(err, "out of memory");
+        }
     }
     xray_response_free(&b);
     return bad;
@@ -861,14 +1046,22 @@ static inline int xray_rmf_matrices(xray_response *r, xray_fits *x, char *err) {
     static const char *const names[] = {"MATRIX", "SPECRESP MATRIX", NULL};
     int at = xray_fits_table(x, names, "HDUCLAS2", "RSP_MATRIX");
     int single = x->address.hdu[0] != 0;
-    if (x->status) return -1;
-    if (!at) return error_set(err, "%.300s: no extension MATRIX or SPECRESP MATRIX: not a response", x->path);
+    if (x->status) {
+        return -1;
+    }
+    if (!at) {
+        return error_set(err, "%.300s: no extension MATRIX or SPECRESP MATRIX: not a response", x->path);
+    }
     int bad = xray_rmf_matrix(r, x, err);
     for (int n = 2; !bad && !x->status && !single; n++) {
         at = xray_fits_table_after(x, at, names, "HDUCLAS2", "RSP_MATRIX");
-        if (!at) break;
+        if (!at) {
+            break;
+        }
         bad = xray_rmf_further(r, x, err);
-        if (!bad && n == 2) xray_note(r->note, "%.150s holds several matrices, which are added", x->path);
+        if (!bad && n == 2) {
+            xray_note(r->note, "%.150s holds several matrices, which are added", x->path);
+        }
     }
     return bad;
 }
@@ -877,23 +1070,31 @@ static inline int xray_rmf_matrices(xray_response *r, xray_fits *x, char *err) {
 static inline int xray_arf_columns(xray_response *r, xray_fits *x, const char *rmf, char *err) {
     static const char *const names[] = {"SPECRESP", NULL};
     int wrong = -1;
-    if (!xray_fits_table(x, names, "HDUCLAS2", "SPECRESP") && !x->status)
+    if (!xray_fits_table(x, names, "HDUCLAS2", "SPECRESP") && !x->status) {
         return error_set(err, "%.300s: no extension SPECRESP: not an ARF", x->path);
+    }
     long n = xray_fits_rows(x);
-    if (!x->status && n != r->n_energy)
+    if (!x->status && n != r->n_energy) {
         return error_set(err, "%.200s: %ld energies, but %.100s has %d", x->path, n, rmf, r->n_energy);
+    }
     xray_fits_read(x, "SPECRESP", TDOUBLE, 1, n, r->area);
     double unit = x->status ? 0 : xray_fits_unit(x, "SPECRESP", 1, err);
     double *edge = unit > 0 ? xray_fits_edges(x, (int)n, err) : NULL;
-    if (!edge) return -1;
+    if (!edge) {
+        return -1;
+    }
     for (int i = 0; i < n; i++) {
         double width = r->edge[i + 1] - r->edge[i];
         r->area[i] *= unit;
-        if (wrong < 0 && !(fabs(edge[i + 1] - r->edge[i + 1]) <= 0.1 * width + 1e-6 * r->edge[i + 1])) wrong = i;
+        if (wrong < 0 && !(fabs(edge[i + 1] - r->edge[i + 1]) <= 0.1 * width + 1e-6 * r->edge[i + 1])) {
+            wrong = i;
+        }
     }
     double ends = wrong >= 0 ? edge[wrong + 1] : 0;
     free(edge);
-    if (wrong < 0 || x->status) return 0;
+    if (wrong < 0 || x->status) {
+        return 0;
+    }
     return error_set(err, "%.200s: row %d ends at %g keV, but that of %.100s at %g: not the same energies", x->path,
                      wrong + 1, ends, rmf, r->edge[wrong + 1]);
 }
@@ -924,12 +1125,15 @@ static inline double xray_response_largest(const xray_response *r) {
 /* Without an ARF the matrix must hold the area. asked: the caller said that there is no ARF. */
 static inline int xray_response_area(xray_response *r, const char *rmf, int asked, char *err) {
     int bare = !r->full && (r->redist || xray_response_largest(r) <= 1.01);
-    if (!bare) return 0;
-    if (!asked && r->redist)
+    if (!bare) {
+        return 0;
+    }
+    if (!asked && r->redist) {
         return error_set(err,
                          "%.300s: holds no effective area (HDUCLAS3 = REDIST), and no ARF is named: give one (none: "
                          "there is none)",
                          rmf);
+    }
     xray_note(r->note, "%.150s holds no effective area and has no ARF: fluxes and norms are counts/s", rmf);
     return 0;
 }
@@ -943,15 +1147,26 @@ static inline int xray_response_read(xray_response *r, const char *rmf, const ch
     xray_fits x;
     xray_fits_open(&x, rmf);
     int bad = x.status ? -1 : xray_rmf_channels(r, &x, err);
-    if (!bad && !x.status) bad = xray_rmf_matrices(r, &x, err);
+    if (!bad && !x.status) {
+        bad = xray_rmf_matrices(r, &x, err);
+    }
     int told = bad && !x.status;
     bad |= xray_fits_close(&x, told ? ignored : err);
-    if (!bad && has_arf && r->full)
+    if (!bad && has_arf && r->full) {
         bad = error_set(err, "%.300s: holds the effective area already (HDUCLAS3 = FULL): no ARF belongs to it", rmf);
-    if (!bad && has_arf) bad = xray_arf_apply(r, arf, rmf, err);
-    if (!bad) bad = xray_response_check(r, rmf, err);
-    if (!bad && !has_arf) bad = xray_response_area(r, rmf, !arf, err);
-    if (bad) xray_response_free(r);
+    }
+    if (!bad && has_arf) {
+        bad = xray_arf_apply(r, arf, rmf, err);
+    }
+    if (!bad) {
+        bad = xray_response_check(r, rmf, err);
+    }
+    if (!bad && !has_arf) {
+        bad = xray_response_area(r, rmf, !arf, err);
+    }
+    if (bad) {
+        xray_response_free(r);
+    }
     return bad ? -1 : 0;
 }
 
@@ -961,10 +1176,16 @@ static inline int xray_absorption_read(xray_absorption *a, const char *path, cha
     xray_fits x;
     xray_fits_open(&x, path);
     memset(a, 0, sizeof *a);
-    if (!xray_fits_table(&x, names, "HDUCLAS1", "ABSORPTION")) return xray_fits_fail(&x, err, "no extension TBABS");
+    if (!xray_fits_table(&x, names, "HDUCLAS1", "ABSORPTION")) {
+        return xray_fits_fail(&x, err, "no extension TBABS");
+    }
     long n = xray_fits_rows(&x);
-    if (n < 2 || n > XRAY_MAX_ENERGIES) return xray_fits_fail(&x, err, "%ld energies", n);
-    if (xray_absorption_room(a, (int)n, err)) return xray_fits_fail(&x, err, "out of memory");
+    if (n < 2 || n > XRAY_MAX_ENERGIES) {
+        return xray_fits_fail(&x, err, "%ld energies", n);
+    }
+    if (xray_absorption_room(a, (int)n, err)) {
+        return xray_fits_fail(&x, err, "out of memory");
+    }
     xray_fits_read(&x, "ENERGY", TDOUBLE, 1, n, a->log_e);
     xray_fits_read(&x, "SIGMA", TDOUBLE, 1, n, a->log_sigma);
     if (xray_fits_close(&x, err)) {
@@ -977,7 +1198,9 @@ static inline int xray_absorption_read(xray_absorption *a, const char *path, cha
             a->log_e[i] = log(a->log_e[i]);
             a->log_sigma[i] = log(a->log_sigma[i]);
         }
-        if (good && (i == 0 || a->log_e[i] > a->log_e[i - 1])) continue;
+        if (good && (i == 0 || a->log_e[i] > a->log_e[i - 1])) {
+            continue;
+        }
         xray_absorption_free(a);
         return error_set(err, "%.300s: row %d: energies must ascend, and both columns be positive", path, i + 1);
     }
@@ -996,26 +1219,37 @@ static inline int xray_simulations_read(double **theta, double **counts, long *r
     *theta = *counts = NULL;
     xray_fits x;
     xray_fits_open(&x, path);
-    if (!xray_fits_table(&x, names, "HDUCLAS1", "SIMULATIONS"))
+    if (!xray_fits_table(&x, names, "HDUCLAS1", "SIMULATIONS")) {
         return xray_fits_fail(&x, err, "no extension SIMULATIONS");
+    }
     *rows = xray_fits_rows(&x);
-    if (*rows < 1 || *rows > 1 << 24) return xray_fits_fail(&x, err, "%ld spectra", *rows);
+    if (*rows < 1 || *rows > 1 << 24) {
+        return xray_fits_fail(&x, err, "%ld spectra", *rows);
+    }
     for (int k = 0; k < 2 && !x.status; k++) {
         int column = xray_fits_column(&x, columns[k]);
         int type = 0;
         int want = k ? n_bin : d;
         LONGLONG repeat = 0;
-        if (column) fits_get_coltypell(x.f, column, &type, &repeat, NULL, &x.status);
-        if (!x.status && repeat != want)
+        if (column) {
+            fits_get_coltypell(x.f, column, &type, &repeat, NULL, &x.status);
+        }
+        if (!x.status && repeat != want) {
             return xray_fits_fail(&x, err, "column %s holds %lld numbers, not %d", columns[k], (long long)repeat, want);
+        }
         *out[k] = xray_alloc((size_t)*rows, (size_t)want * sizeof(double));
-        if (!*out[k]) return xray_fits_fail(&x, err, "out of memory");
+        if (!*out[k]) {
+            return xray_fits_fail(&x, err, "out of memory");
+        }
         xray_fits_read(&x, columns[k], TDOUBLE, 1, *rows * want, *out[k]);
     }
-    if (xray_fits_close(&x, err)) return -1;
+    if (xray_fits_close(&x, err)) {
+        return -1;
+    }
     for (long i = 0; i < *rows * n_bin; i++)
-        if (!((*counts)[i] >= 0 && (*counts)[i] < 1e15))
+        if (!((*counts)[i] >= 0 && (*counts)[i] < 1e15)) {
             return error_set(err, "%.300s: row %ld: counts are %g", path, i / n_bin + 1, (*counts)[i]);
+        }
     return 0;
 }
 #else

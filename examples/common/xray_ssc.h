@@ -23,17 +23,21 @@
 #ifndef XRAY_SSC_H
 #define XRAY_SSC_H
 
-enum { XRAY_SSC_PARS = 8, XRAY_SSC_GRID = 881, XRAY_SSC_THREADS = 256 };
-static const double xray_ssc_lo = 8, xray_ssc_step = 0.025; /* log10 Hz of the first point, between points */
-static const double xray_hz = 2.417989242e17;               /* of a keV */
+enum { XRAY_SSC_PARS = 8 };
+enum { XRAY_SSC_GRID = 881 };
+enum { XRAY_SSC_THREADS = 256 };
+static const double xray_ssc_lo = 8;          /* log10 Hz of the first point */
+static const double xray_ssc_step = 0.025;    /* between points */
+static const double xray_hz = 2.417989242e17; /* of a keV */
 
 /* What a thread has of its own. */
 typedef struct xray_ssc_room {
     bml_ssc_blob *blob;
     bml_nn_work *work;
-    double par[XRAY_SSC_PARS];                      /* of the spectrum that is kept */
-    int known;                                      /* 1: there is one; -1: these parameters have none */
-    double nu[XRAY_SSC_GRID], value[XRAY_SSC_GRID]; /* Hz; ln nuFnu [erg/(cm2 s)] */
+    double par[XRAY_SSC_PARS];   /* of the spectrum that is kept */
+    int known;                   /* 1: there is one; -1: these parameters have none */
+    double nu[XRAY_SSC_GRID];    /* Hz */
+    double value[XRAY_SSC_GRID]; /* ln nuFnu [erg/(cm2 s)] */
 } xray_ssc_room;
 
 typedef struct xray_ssc {
@@ -44,13 +48,17 @@ typedef struct xray_ssc {
 } xray_ssc;
 
 static inline void xray_ssc_free(xray_ssc *s) {
-    if (!s) return;
+    if (!s) {
+        return;
+    }
     for (int i = 0; i < s->n_rooms && s->room; i++) {
         bml_ssc_blob_free(s->room[i].blob);
         bml_nn_work_free(s->room[i].work);
     }
     free(s->room);
-    if (s->net.net) surrogate_free(&s->net);
+    if (s->net.net) {
+        surrogate_free(&s->net);
+    }
     bml_ssc_free(s->tables);
     free(s);
 }
@@ -61,7 +69,9 @@ static inline int xray_ssc_create(xray_ssc **out, const char *net, int threads, 
     int bad = 0;
     xray_ssc *s = calloc(1, sizeof *s);
     *out = NULL;
-    if (!s) return error_set(why, "out of memory");
+    if (!s) {
+        return error_set(why, "out of memory");
+    }
     s->n_rooms = threads < XRAY_SSC_THREADS ? threads : XRAY_SSC_THREADS;
     s->room = xray_alloc((size_t)s->n_rooms, sizeof *s->room);
     if (net && surrogate_load(&s->net, net, why)) {
@@ -69,16 +79,23 @@ static inline int xray_ssc_create(xray_ssc **out, const char *net, int threads, 
         return -1;
     }
     bad = !s->room || (!net && bml_ssc_create(&s->tables, NULL, reason));
-    for (int i = 0; i < s->n_rooms && !bad; i++)
-        bad = net ? bml_nn_work_create(&s->room[i].work, s->net.net, 1, 1, reason)
-                  : bml_ssc_blob_create(&s->room[i].blob, s->tables, reason);
+    for (int i = 0; i < s->n_rooms && !bad; i++) {
+        xray_ssc_room *room = &s->room[i];
+        if (net) {
+            bad = bml_nn_work_create(&room->work, s->net.net, 1, 1, reason);
+        } else {
+            bad = bml_ssc_blob_create(&room->blob, s->tables, reason);
+        }
+    }
     if (bad) {
         xray_ssc_free(s);
         return error_set(why, "ssc: %.300s", reason);
     }
-    for (int i = 0; i < s->n_rooms; i++)
+    for (int i = 0; i < s->n_rooms; i++) {
+        double *nu = s->room[i].nu;
         for (int k = 0; k < XRAY_SSC_GRID; k++)
-            s->room[i].nu[k] = pow(10, xray_ssc_lo + xray_ssc_step * k);
+            nu[k] = pow(10, xray_ssc_lo + xray_ssc_step * k);
+    }
     *out = s;
     return 0;
 }
@@ -92,7 +109,9 @@ static inline int xray_ssc_solved(xray_ssc_room *room, const double *par) {
     bml_ssc_source_from_row(&source, par);
     observer.delta = pow(10, par[6]);
     observer.redshift = par[7];
-    if (!(par[7] > 0) || bml_ssc_solve(room->blob, &source)) return -1;
+    if (!(par[7] > 0) || bml_ssc_solve(room->blob, &source)) {
+        return -1;
+    }
     return bml_ssc_sed(room->value, room->nu, XRAY_SSC_GRID, room->blob, &observer, BML_SSC_TOTAL);
 }
 
@@ -103,14 +122,25 @@ static inline int xray_ssc_predicted(xray_ssc *s, xray_ssc_room *room, const dou
     surrogate_frame f;
     double distance = bml_ssc_luminosity_distance(par[7], 70, 0.3);
     double log10_mc2 = log10(1.235589964e20); /* m_e c^2/h [Hz] */
-    if (!(par[7] > 0) || surrogate_outside(&s->net.domain, par)) return -1;
+    if (!(par[7] > 0) || surrogate_outside(&s->net.domain, par)) {
+        return -1;
+    }
     surrogate_place(&f, input, s->net.kind, s->net.grid, par);
-    if (bml_nn_predict(s->net.net, room->work, node, input, 1)) return -1;
-    double unit = log10(4.0 / 3 * 3.14159265358979 * 8.1871057769e-7 * 2.99792458e10 / 6.6524587321e-25) + par[0] +
-                  4 * par[6] - log10(4 * 3.14159265358979 * distance * distance);
+    if (bml_nn_predict(s->net.net, room->work, node, input, 1)) {
+        return -1;
+    }
+    const double pi = 3.14159265358979;
+    const double mc2 = 8.1871057769e-7; /* [erg] */
+    const double light = 2.99792458e10; /* [cm/s] */
+    double power = log10(4.0 / 3 * pi * mc2 * light / 6.6524587321e-25);
+    double sphere = log10(4 * pi * distance * distance);
+    double unit = power + par[0] + 4 * par[6] - sphere;
+    double log10_z = log10(1 + par[7]);
     for (int k = 0; k < XRAY_SSC_GRID; k++) {
-        double log10_x = xray_ssc_lo + xray_ssc_step * k + log10(1 + par[7]) - par[6] - log10_mc2;
-        room->value[k] = pow(10, unit + surrogate_at(&s->net, &f, node, log10_x));
+        double log10_nu = xray_ssc_lo + xray_ssc_step * k;
+        double log10_x = log10_nu + log10_z - par[6] - log10_mc2;
+        double y = surrogate_at(&s->net, &f, node, log10_x);
+        room->value[k] = pow(10, unit + y);
     }
     return 0;
 }
@@ -119,28 +149,50 @@ static inline int xray_ssc_predicted(xray_ssc *s, xray_ssc_room *room, const dou
 static inline const xray_ssc_room *xray_ssc_spectrum(xray_ssc *s, const double *par) {
     int thread = thread_number();
     xray_ssc_room *room = &s->room[thread < s->n_rooms ? thread : 0];
-    if (room->known && !memcmp(room->par, par, sizeof room->par)) return room->known > 0 ? room : NULL;
+    if (room->known && !memcmp(room->par, par, sizeof room->par)) {
+        return room->known > 0 ? room : NULL;
+    }
     memcpy(room->par, par, sizeof room->par);
     room->known = -1;
-    if (s->net.net ? xray_ssc_predicted(s, room, par) : xray_ssc_solved(room, par)) return NULL;
-    for (int k = 0; k < XRAY_SSC_GRID; k++)
-        room->value[k] = room->value[k] > 0 ? log(room->value[k]) : -700;
+    int none;
+    if (s->net.net) {
+        none = xray_ssc_predicted(s, room, par);
+    } else {
+        none = xray_ssc_solved(room, par);
+    }
+    if (none) {
+        return NULL;
+    }
+    for (int k = 0; k < XRAY_SSC_GRID; k++) {
+        double *value = &room->value[k];
+        *value = *value > 0 ? log(*value) : -700;
+    }
     room->known = 1;
     return room;
 }
 
 /* ln nuFnu at a log energy, by cubics through four points; straight where it plunges. */
 static inline double xray_ssc_at(const xray_ssc_room *room, double log_e) {
-    double at = ((log_e + log(xray_hz)) * 0.43429448190325183 - xray_ssc_lo) / xray_ssc_step;
-    if (!(at > 1) || at > XRAY_SSC_GRID - 3) return -700;
+    double log10_nu = (log_e + log(xray_hz)) * 0.43429448190325183;
+    double at = (log10_nu - xray_ssc_lo) / xray_ssc_step;
+    if (!(at > 1) || at > XRAY_SSC_GRID - 3) {
+        return -700;
+    }
     int i = (int)at;
     const double *y = room->value + i;
     double t = at - i;
-    double steepest = fmax(fmax(fabs(y[0] - y[-1]), fabs(y[1] - y[0])), fabs(y[2] - y[1]));
-    if (steepest > 1) return y[0] + t * (y[1] - y[0]); /* a cubic through a cliff climbs before it falls */
+    double before = y[0] - y[-1];
+    double rise = y[1] - y[0];
+    double after = y[2] - y[1];
+    double steepest = fmax(fmax(fabs(before), fabs(rise)), fabs(after));
+    if (steepest > 1) {
+        return y[0] + t * rise; /* a cubic through a cliff climbs before it falls */
+    }
     double m = 0.5 * (y[1] - y[-1]);
     double p = 0.5 * (y[2] - y[0]);
-    return y[0] + t * (m + t * (3 * (y[1] - y[0]) - 2 * m - p + t * (2 * (y[0] - y[1]) + m + p)));
+    double third = 2 * (y[0] - y[1]) + m + p;
+    double second = 3 * rise - 2 * m - p + t * third;
+    return y[0] + t * (m + t * second);
 }
 
 static inline void xray_ssc_eval(double *out, const xray_grid *g, const double *par, void *user) {
@@ -148,8 +200,10 @@ static inline void xray_ssc_eval(double *out, const xray_grid *g, const double *
     for (int i = 0; i < g->n; i++) {
         double sum = 0;
         for (int k = 0; k < 3 && room; k++) {
-            double e = g->node[k * g->n + i];
-            sum += g->weight[k * g->n + i] * exp(xray_ssc_at(room, g->log_node[k * g->n + i])) / (e * e);
+            int at = k * g->n + i;
+            double e = g->node[at];
+            double flux = exp(xray_ssc_at(room, g->log_node[at]));
+            sum += g->weight[at] * flux / (e * e);
         }
         out[i] = room ? sum / xray_erg : (double)NAN;
     }
@@ -185,8 +239,10 @@ static inline void xray_ebl_eval(double *out, const xray_grid *g, const double *
     for (int i = 0; i < g->n; i++) {
         double depth = 0;
         double nu = sqrt(g->edge[i] * g->edge[i + 1]) * xray_hz;
-        int bad = bml_ssc_ebl_depth(&depth, tau, par[0], nu < top ? nu : top);
-        out[i] = bad || (nu > top && depth < 10) ? (double)NAN : exp(-depth);
+        double asked = nu < top ? nu : top;
+        int bad = bml_ssc_ebl_depth(&depth, tau, par[0], asked);
+        int beyond = nu > top && depth < 10;
+        out[i] = bad || beyond ? (double)NAN : exp(-depth);
     }
 }
 

@@ -33,7 +33,9 @@ typedef struct xray_table {
 } xray_table;
 
 static inline void xray_table_free(xray_table *t) {
-    if (!t) return;
+    if (!t) {
+        return;
+    }
     for (int k = 0; k < XRAY_TABLE_PARS; k++)
         free(t->value[k]);
     free(t->edge);
@@ -46,14 +48,18 @@ static inline int xray_table_place(int *at, double *share, const xray_table *t, 
     const double *v = t->value[k];
     int lo = 0;
     int hi = t->n_value[k] - 1;
-    if (!(x >= v[0] && x <= v[hi])) return 0;
+    if (!(x >= v[0] && x <= v[hi])) {
+        return 0;
+    }
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
         *(v[mid] <= x ? &lo : &hi) = mid;
     }
     *at = lo;
     *share = 0;
-    if (t->n_value[k] == 1) return 1;
+    if (t->n_value[k] == 1) {
+        return 1;
+    }
     *share = t->logarithm[k] ? log(x / v[lo]) / log(v[hi] / v[lo]) : (x - v[lo]) / (v[hi] - v[lo]);
     return 1;
 }
@@ -64,7 +70,9 @@ static inline int xray_table_at(double *out, const xray_table *t, const double *
     double share[XRAY_TABLE_PARS];
     size_t row = (size_t)(1 + t->n_add) * (size_t)t->n_bin;
     for (int k = 0; k < t->n_int; k++)
-        if (!xray_table_place(&at[k], &share[k], t, k, par[k])) return 0;
+        if (!xray_table_place(&at[k], &share[k], t, k, par[k])) {
+            return 0;
+        }
     for (int i = 0; i < t->n_bin; i++)
         out[i] = 0;
     for (int corner = 0; corner < 1 << t->n_int; corner++) {
@@ -75,7 +83,9 @@ static inline int xray_table_at(double *out, const xray_table *t, const double *
             weight *= up ? share[k] : 1 - share[k];
             index = index * (size_t)t->n_value[k] + (size_t)(at[k] + (up && t->n_value[k] > 1));
         }
-        if (!(fabs(weight) > 0)) continue;
+        if (!(fabs(weight) > 0)) {
+            continue;
+        }
         for (int a = 0; a <= t->n_add; a++) {
             const float *s = t->spectrum + index * row + (size_t)a * (size_t)t->n_bin;
             double w = weight * (a ? par[t->n_int + a - 1] : 1);
@@ -104,12 +114,16 @@ static inline void xray_table_share(double *out, const xray_grid *g, const xray_
             double a = t->edge[k] * stretch;
             double b = t->edge[k + 1] * stretch;
             double overlap = fmin(b, hi) - fmax(a, lo);
-            if (!(overlap > 0)) continue;
+            if (!(overlap > 0)) {
+                continue;
+            }
             covered += overlap;
             sum += bins[k] * (t->additive ? overlap / (b - a) : overlap);
         }
         out[i] = sum;
-        if (t->additive) continue;
+        if (t->additive) {
+            continue;
+        }
         double under = fmax(fmin(hi, t->edge[0] * stretch) - lo, 0);
         double over = fmax(hi - fmax(lo, t->edge[t->n_bin] * stretch), 0);
         out[i] = (sum + under * first + over * last) / fmax(covered + under + over, 1e-300);
@@ -123,9 +137,13 @@ static inline void xray_table_eval(double *out, const xray_grid *g, const double
     double norm = t->additive ? par[n + t->has_redshift] / (1 + z) : 1;
     double *bins = xray_alloc((size_t)t->n_bin, sizeof *bins);
     int inside = bins && xray_table_at(bins, t, par);
-    if (inside) xray_table_share(out, g, t, bins, z);
+    if (inside) {
+        xray_table_share(out, g, t, bins, z);
+    }
     for (int i = 0; i < g->n; i++) {
-        if (!inside) out[i] = (double)NAN;
+        if (!inside) {
+            out[i] = (double)NAN;
+        }
         out[i] = t->exponent ? exp(-out[i]) : norm * out[i];
     }
     free(bins);
@@ -145,12 +163,20 @@ static inline void xray_table_vector(xray_fits *x, const char *column, int type,
     LONGLONG at = 0;
     int kind = 0;
     int number = xray_fits_column(x, column);
-    if (x->status) return;
+    if (x->status) {
+        return;
+    }
     snprintf(x->what, sizeof x->what, "read column %.30s", column);
-    if (!number) x->status = COL_NOT_FOUND;
+    if (!number) {
+        x->status = COL_NOT_FOUND;
+    }
     fits_get_coltypell(x->f, number, &kind, &repeat, NULL, &x->status);
-    if (kind < 0) fits_read_descriptll(x->f, number, row, &repeat, &at, &x->status);
-    if (!x->status && repeat < n) x->status = BAD_DIMEN;
+    if (kind < 0) {
+        fits_read_descriptll(x->f, number, row, &repeat, &at, &x->status);
+    }
+    if (!x->status && repeat < n) {
+        x->status = BAD_DIMEN;
+    }
     xray_fits_read(x, column, type, row, n, out);
 }
 
@@ -159,7 +185,9 @@ static inline void xray_table_word(char *word, size_t size, const char *text) {
     size_t n = 0;
     for (; *text && n + 1 < size; text++) {
         int good = (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
-        if (good || (n && *text == '_')) word[n++] = *text;
+        if (good || (n && *text == '_')) {
+            word[n++] = *text;
+        }
     }
     word[n] = 0;
 }
@@ -170,8 +198,9 @@ static inline int xray_table_parameter(xray_table *t, xray_extra *e, xray_fits *
     char *cell = text;
     int any = 0;
     xray_par *p = &e->par[k];
-    if (!x->status)
+    if (!x->status) {
         fits_read_col(x->f, TSTRING, xray_fits_column(x, "NAME"), k + 1, 1, 1, NULL, &cell, &any, &x->status);
+    }
     xray_table_word(p->name, 15, text);
     p->unit = "";
     double initial = xray_table_cell(x, "INITIAL", k + 1);
@@ -183,26 +212,36 @@ static inline int xray_table_parameter(xray_table *t, xray_extra *e, xray_fits *
     if (k < t->n_int) {
         t->logarithm[k] = xray_table_cell(x, "METHOD", k + 1) > 0;
         double n = xray_table_cell(x, "NUMBVALS", k + 1);
-        if (x->status) return 0;
-        if (!(n >= 1 && n <= XRAY_TABLE_VALUES))
+        if (x->status) {
+            return 0;
+        }
+        if (!(n >= 1 && n <= XRAY_TABLE_VALUES)) {
             return error_set(err, "%.300s: parameter %s has %g values", x->path, p->name, n);
+        }
         t->n_value[k] = (int)n;
         t->value[k] = xray_alloc((size_t)n, sizeof(double));
-        if (!t->value[k]) return error_set(err, "out of memory");
+        if (!t->value[k]) {
+            return error_set(err, "out of memory");
+        }
         xray_table_vector(x, "VALUE", TDOUBLE, k + 1, (long)n, t->value[k]);
         for (int i = 0; i < t->n_value[k] && !x->status; i++)
             if (!isfinite(t->value[k][i]) || (i && !(t->value[k][i] > t->value[k][i - 1])) ||
-                (t->logarithm[k] && !(t->value[k][i] > 0)))
+                (t->logarithm[k] && !(t->value[k][i] > 0))) {
                 return error_set(err, "%.300s: the values of %s do not ascend", x->path, p->name);
+            }
         p->lo = fmax(p->lo, t->value[k][0]);
         p->hi = fmin(p->hi, t->value[k][t->n_value[k] - 1]);
     }
     int is_z = !strcasecmp(p->name, "redshift") || !strcasecmp(p->name, "z");
-    if (is_z) strcpy(p->name, "Redshift");
+    if (is_z) {
+        strcpy(p->name, "Redshift");
+    }
     p->fixed = delta < 0 || is_z || !(p->hi > p->lo);
     p->value = is_z ? (double)NAN : initial;
-    p->coarse = 1;                           /* straight lines between tabulated values */
-    if (!(p->hi > p->lo)) p->hi = p->lo + 1; /* one value: held */
+    p->coarse = 1; /* straight lines between tabulated values */
+    if (!(p->hi > p->lo)) {
+        p->hi = p->lo + 1; /* one value: held */
+    }
     return x->status || isfinite(p->lo + p->hi + initial) ? 0
                                                           : error_set(err, "%.300s: %s: its range", x->path, p->name);
 }
@@ -210,16 +249,22 @@ static inline int xray_table_parameter(xray_table *t, xray_extra *e, xray_fits *
 /* The energies. */
 static inline int xray_table_energies(xray_table *t, xray_fits *x, char *err) {
     static const char *const names[] = {"ENERGIES", NULL};
-    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "ENERGIES"))
+    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "ENERGIES")) {
         return x->status ? -1 : error_set(err, "%.300s: no extension ENERGIES: not a table model", x->path);
+    }
     long n = xray_fits_rows(x);
-    if (n < 1 || n > XRAY_TABLE_BINS) return error_set(err, "%.300s: %ld energies", x->path, n);
+    if (n < 1 || n > XRAY_TABLE_BINS) {
+        return error_set(err, "%.300s: %ld energies", x->path, n);
+    }
     t->n_bin = (int)n;
     t->edge = xray_fits_edges(x, (int)n, err);
-    if (!t->edge) return -1;
+    if (!t->edge) {
+        return -1;
+    }
     for (int i = 0; i < n && !x->status; i++)
-        if (!(t->edge[i + 1] > t->edge[i] && t->edge[0] >= 0 && t->edge[i + 1] < xray_max_kev))
+        if (!(t->edge[i + 1] > t->edge[i] && t->edge[0] >= 0 && t->edge[i + 1] < xray_max_kev)) {
             return error_set(err, "%.300s: energies: row %d does not ascend", x->path, i + 1);
+        }
     return 0;
 }
 
@@ -229,8 +274,12 @@ static inline long xray_table_index(const xray_table *t, const double *at) {
     for (int k = 0; k < t->n_int; k++) {
         int found = -1;
         for (int i = 0; i < t->n_value[k] && found < 0; i++)
-            if (fabs(t->value[k][i] - at[k]) <= 1e-5 * fabs(at[k]) + 1e-12) found = i;
-        if (found < 0) return -1;
+            if (fabs(t->value[k][i] - at[k]) <= 1e-5 * fabs(at[k]) + 1e-12) {
+                found = i;
+            }
+        if (found < 0) {
+            return -1;
+        }
         index = index * t->n_value[k] + found;
     }
     return index;
@@ -242,14 +291,18 @@ static inline int xray_table_spectra(xray_table *t, xray_fits *x, char *err) {
     double at[XRAY_TABLE_PARS];
     char column[16] = "INTPSPEC";
     double total = 1;
-    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "MODEL SPECTRA"))
+    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "MODEL SPECTRA")) {
         return x->status ? -1 : error_set(err, "%.300s: no extension SPECTRA", x->path);
+    }
     for (int k = 0; k < t->n_int; k++)
         total *= t->n_value[k];
     long n = xray_fits_rows(x);
-    if (fabs(total - (double)n) > 0.5)
+    if (fabs(total - (double)n) > 0.5) {
         return error_set(err, "%.300s: %ld spectra for %g sets of values", x->path, n, total);
-    if (total * (1 + t->n_add) * t->n_bin > XRAY_TABLE_SIZE) return error_set(err, "%.300s: too large", x->path);
+    }
+    if (total * (1 + t->n_add) * t->n_bin > XRAY_TABLE_SIZE) {
+        return error_set(err, "%.300s: too large", x->path);
+    }
     size_t row = (size_t)(1 + t->n_add) * (size_t)t->n_bin;
     t->spectrum = xray_alloc((size_t)n * row, sizeof *t->spectrum);
     char *seen = xray_alloc((size_t)n, 1);
@@ -262,15 +315,18 @@ static inline int xray_table_spectra(xray_table *t, xray_fits *x, char *err) {
             break;
         }
         for (int a = 0; a <= t->n_add && !x->status; a++) {
-            if (a) snprintf(column, sizeof column, "ADDSP%03d", a);
+            if (a) {
+                snprintf(column, sizeof column, "ADDSP%03d", a);
+            }
             xray_table_vector(x, a ? column : "INTPSPEC", TFLOAT, i + 1, t->n_bin,
                               t->spectrum + (size_t)index * row + (size_t)a * (size_t)t->n_bin);
         }
     }
     free(seen);
     for (size_t i = 0; i < (size_t)n * row && !bad && !x->status; i++)
-        if (!(fabsf(t->spectrum[i]) < 1e30f))
+        if (!(fabsf(t->spectrum[i]) < 1e30f)) {
             bad = error_set(err, "%.300s: the spectra hold %g", x->path, (double)t->spectrum[i]);
+        }
     return bad;
 }
 
@@ -278,23 +334,31 @@ static inline int xray_table_spectra(xray_table *t, xray_fits *x, char *err) {
 static inline int xray_table_open(xray_table *t, xray_extra *e, xray_fits *x, char *err) {
     static const char *const names[] = {"PARAMETERS", NULL};
     char name[FLEN_VALUE];
-    if (x->status) return -1;
+    if (x->status) {
+        return -1;
+    }
     t->has_redshift = xray_fits_logical(x, "REDSHIFT") == 1;
     t->below = xray_fits_key(x, "LOELIMIT", (double)NAN);
     t->above = xray_fits_key(x, "HIELIMIT", (double)NAN);
     xray_fits_text(x, "MODLNAME", name);
     xray_table_word(e->name, 12, name);
-    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "PARAMETERS"))
+    if (!xray_fits_table_after(x, 1, names, "HDUCLAS2", "PARAMETERS")) {
         return x->status ? -1 : error_set(err, "%.300s: no extension PARAMETERS: not a table model", x->path);
+    }
     long rows = xray_fits_rows(x);
     double n_add = xray_fits_key(x, "NADDPARM", 0);
-    if (x->status) return -1;
-    if (!(n_add >= 0 && n_add <= (double)rows && rows >= 1 && rows <= XRAY_TABLE_PARS))
+    if (x->status) {
+        return -1;
+    }
+    if (!(n_add >= 0 && n_add <= (double)rows && rows >= 1 && rows <= XRAY_TABLE_PARS)) {
         return error_set(err, "%.300s: %ld parameters, 1 to %d are possible", x->path, rows, (int)XRAY_TABLE_PARS);
+    }
     t->n_add = (int)n_add;
     t->n_int = (int)rows - t->n_add;
     for (int k = 0; k < rows; k++)
-        if (xray_table_parameter(t, e, x, k, err)) return -1;
+        if (xray_table_parameter(t, e, x, k, err)) {
+            return -1;
+        }
     e->n_par = (int)rows;
     return xray_table_energies(t, x, err) || xray_table_spectra(t, x, err);
 }
@@ -320,8 +384,12 @@ static inline int xray_table_read(xray_table *t, xray_extra *e, const char *path
 static inline void xray_table_finish(xray_extra *e, const xray_table *t) {
     static const xray_par z = {"Redshift", "", 0, 10, 0, 5, 0, 1, 0, 0};
     static const xray_par norm = {"norm", "", 0, 1e24, 1e-7, 100, 1, 0, 0, 0};
-    if (t->has_redshift) e->par[e->n_par++] = z;
-    if (t->additive) e->par[e->n_par++] = norm;
+    if (t->has_redshift) {
+        e->par[e->n_par++] = z;
+    }
+    if (t->additive) {
+        e->par[e->n_par++] = norm;
+    }
     e->how = t->additive ? XRAY_ADDS : XRAY_MULTIPLIES;
     e->eval = xray_table_eval;
 }
@@ -329,12 +397,17 @@ static inline void xray_table_finish(xray_extra *e, const xray_table *t) {
 /* For xray_library.load: atable, mtable, etable; ebl{FILE} is an mtable called ebl. */
 static inline int xray_table_load(xray_library *l, const char *name, const char *file, char *err) {
     int ebl = !strcasecmp(name, "ebl");
-    if (strcasecmp(name, "atable") && strcasecmp(name, "mtable") && strcasecmp(name, "etable") && !ebl)
+    if (strcasecmp(name, "atable") && strcasecmp(name, "mtable") && strcasecmp(name, "etable") && !ebl) {
         return error_set(err, "'%.20s{...}' is not atable, mtable, etable or ebl", name);
-    if (l->n == XRAY_MAX_EXTRAS) return error_set(err, "more than %d tables", (int)XRAY_MAX_EXTRAS);
+    }
+    if (l->n == XRAY_MAX_EXTRAS) {
+        return error_set(err, "more than %d tables", (int)XRAY_MAX_EXTRAS);
+    }
     xray_extra *e = &l->extra[l->n];
     xray_table *t = calloc(1, sizeof *t);
-    if (!t) return error_set(err, "out of memory");
+    if (!t) {
+        return error_set(err, "out of memory");
+    }
     memset(e, 0, sizeof *e);
     t->additive = xray_lower(name[0]) == 'a';
     t->exponent = xray_lower(name[0]) == 'e' && !ebl;
@@ -342,7 +415,9 @@ static inline int xray_table_load(xray_library *l, const char *name, const char 
         xray_table_free(t);
         return -1;
     }
-    if (!e->name[0] || ebl) snprintf(e->name, sizeof e->name, "%.8s", name);
+    if (!e->name[0] || ebl) {
+        snprintf(e->name, sizeof e->name, "%.8s", name);
+    }
     for (int i = 0; i < l->n; i++)
         if (!strcasecmp(l->extra[i].name, e->name)) { /* another file of that name */
             size_t used = strlen(e->name);
@@ -356,7 +431,9 @@ static inline int xray_table_load(xray_library *l, const char *name, const char 
 /* The tables of a library; other extras are left alone. */
 static inline void xray_table_free_all(xray_library *l) {
     for (int i = 0; i < l->n; i++)
-        if (l->extra[i].eval == xray_table_eval) xray_table_free(l->extra[i].user);
+        if (l->extra[i].eval == xray_table_eval) {
+            xray_table_free(l->extra[i].user);
+        }
     l->n = 0;
 }
 #endif

@@ -17,16 +17,26 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
     double *flux = p->dex;
     for (long tries = 0;; tries++) {
         int reached = 0;
-        if (tries == 100000) fail("fit_sed: --calibrate: no source of the prior reaches all points of the table");
+        if (tries == 100000) {
+            fail("fit_sed: --calibrate: no source of the prior reaches all points of the table");
+        }
         for (int k = 0; k < p->n_free; k++)
             cube[k] = bml_mcmc_rng_uniform(rng);
-        if (bml_mcmc_prior_transform(p->prior, theta, cube)) fail("fit_sed: the prior leaves no room");
+        if (bml_mcmc_prior_transform(p->prior, theta, cube)) {
+            fail("fit_sed: the prior leaves no room");
+        }
         expand(full, p, theta);
-        if (!allowed(p, full) || solve(p->blob[0], p, full)) continue;
-        if (seen(flux, p->nu, p->sed.n, p, full, p->blob[0], BML_SSC_TOTAL)) continue;
+        if (!allowed(p, full) || solve(p->blob[0], p, full)) {
+            continue;
+        }
+        if (seen(flux, p->nu, p->sed.n, p, full, p->blob[0], BML_SSC_TOTAL)) {
+            continue;
+        }
         for (int i = 0; i < p->sed.n; i++)
             reached += flux[i] > 0;
-        if (reached == p->sed.n) break;
+        if (reached == p->sed.n) {
+            break;
+        }
     }
     for (int i = 0; i < p->sed.n; i++) {
         bml_ssc_point *d = &p->sed.point[i];
@@ -39,13 +49,17 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
 static void write_ranks(const problem *p, const int *ranks, long n, long room) {
     char err[ERROR_SIZE];
     out_file o;
-    if (out_begin(&o, p->opt->out, "ranks.csv", err)) fail("%s", err);
+    if (out_begin(&o, p->opt->out, "ranks.csv", err)) {
+        fail("%s", err);
+    }
     for (int k = 0; k < p->n_free; k++)
         fprintf(o.f, "%s%c", parameters[p->free_par[k]].name, k + 1 < p->n_free ? ',' : '\n');
     for (long i = 0; i < n; i++)
         for (int k = 0; k < p->n_free; k++)
             fprintf(o.f, "%d%c", ranks[k * room + i], k + 1 < p->n_free ? ',' : '\n');
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 static void print_calibration(const problem *p, const int *ranks, long n, long room, long converged) {
@@ -79,10 +93,13 @@ static int calibrate(problem *p) {
     int one[N_PAR];
     long converged = 0;
     long done = 0;
-    if (!ranks) fail("fit_sed: out of memory");
+    if (!ranks) {
+        fail("fit_sed: out of memory");
+    }
     for (int i = 0; i < p->sed.n; i++)
-        if (p->sed.point[i].upper_limit || fabs(p->sed.point[i].sigma_lo - p->sed.point[i].sigma_hi) > 1e-12)
+        if (p->sed.point[i].upper_limit || fabs(p->sed.point[i].sigma_lo - p->sed.point[i].sigma_hi) > 1e-12) {
             fail("fit_sed: --calibrate: point %d is a limit or has unequal errors: such noise cannot be drawn", i + 1);
+        }
     opt.quiet = 1;
     progress_bar bar;
     progress_begin(&bar, "calibrating", (double)n, given->quiet);

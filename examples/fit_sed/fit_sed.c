@@ -54,6 +54,27 @@ enum { N_NEUTRINOS = 100 };
 static const double light = 2.99792458e10; /* [cm/s] */
 static const double pi = 3.14159265358979;
 
+/* How the best model's ln likelihood changes without its protons: where they are not needed, all that they hold is a
+   limit. */
+static void judge_need(verdict *v, const problem *p, const best_point *best) {
+    double none[N_PAR];
+    double *dex = room(p->sed.n, 1);
+    int done;
+    copy_doubles(none, best->full, N_PAR);
+    none[L_P] = parameters[L_P].least;
+    const double with = exact(p, best->full, dex, &done);
+    const double change = exact(p, none, dex, &done) - with;
+    free(dex);
+    const char *asked = "The data ask for protons";
+    const char *then = "";
+    if (!(change < -1)) {
+        asked = "The data do not ask for these protons";
+        then = ", so that what they hold is a limit and no finding";
+    }
+    verdict_add(v, VERDICT_GREEN, "protons_needed", change,
+                "%s: without them the best model's ln likelihood changes by %+.3g%s.", asked, change, then);
+}
+
 /* --protons: what a referee would ask of them, in the best model. */
 static void judge_protons(verdict *v, const problem *p, const best_point *best) {
     bml_hadron_derived q;
@@ -79,10 +100,12 @@ static void judge_protons(verdict *v, const problem *p, const best_point *best) 
                 "Loss over decay rate of muons at gamma_max: above 0.1 neutrino spectra are too hard at the top.");
     verdict_add(v, verdict_colour(missing, 0.02, 0.1), "proton_energy", e.residual,
                 "This share of the protons' energy is missing in their books.");
-    if (p->opt->neutrinos < 0) return;
-    const double ln_p = ln_neutrinos(p, full);
-    verdict_add(v, verdict_colour(-ln_p, 3, 7), "neutrinos", ln_p,
-                "ln of the probability that exactly as many neutrinos are seen as %ld.", p->opt->neutrinos);
+    if (p->opt->neutrinos >= 0) {
+        const double ln_p = ln_neutrinos(p, full);
+        verdict_add(v, verdict_colour(-ln_p, 3, 7), "neutrinos", ln_p,
+                    "ln of the probability that exactly as many neutrinos are seen as %ld.", p->opt->neutrinos);
+    }
+    judge_need(v, p, best);
 }
 
 /* E^2 dN/dE of neutrinos of all flavours at the observer [GeV cm^-2 s^-1], flux [N_NEUTRINOS]; 0 on error. */
@@ -220,8 +243,9 @@ static const char about[] =
     "             log_T_torus [K] 2..3.5 [3]\n"
     "  disc       log_M_bh [Msun] 6..10.5 [8.7]\n"
     "  host       log_L_host, nu L_nu in R [erg/s] 40..47\n"
-    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2]. --model is then a network of\n"
-    "train_surrogate --protons, and neutrinos.csv has the neutrinos.\n"
+    "With --protons log_l_p -8..-1, log_gamma_p_max 3..11 and confined, p_p 1..3 [2]. They hold 3 l_p m_p c^2/\n"
+    "(sigma_T R) [erg/cm3]: at -8 more than a weak field, and --fix log_l_p=-15 is a source without them. --model is\n"
+    "then a network of train_surrogate --protons, and neutrinos.csv has the neutrinos.\n"
     "Exit status 0: usable, 2: written but not to be trusted (verdict.txt says why), 1: error.";
 
 /* The ranks of MPI beside the first: likelihoods for it, and nothing else. Where it fails they fail too, silently. One

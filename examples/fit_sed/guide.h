@@ -34,7 +34,9 @@ static bml_nn *guide_net(const problem *p) {
     float frame[RESPONSE_DIM + RESPONSE_DIM * RESPONSE_DIM];
     response r = {.n_dim = d};
     bml_nn *net;
-    if (d > RESPONSE_DIM || m->n < 20 * d || response_whiten(&r, m->theta, m->n)) return NULL;
+    if (d > RESPONSE_DIM || m->n < 20 * d || response_whiten(&r, m->theta, m->n)) {
+        return NULL;
+    }
     float *row = frame + d;
     for (int i = 0; i < d; i++) {
         frame[i] = (float)r.mean[i];
@@ -58,8 +60,12 @@ static bml_nn *guide_net(const problem *p) {
     config.seed = p->opt->seed;
     char why[BML_NN_MESSAGE];
     int status = bml_nn_create(&net, &config, why);
-    if (!status) status = bml_nn_set_array(net, guide_frame, frame, (size_t)(d + d * d));
-    if (status) fail("fit_sed: %s", bml_nn_strerror(status));
+    if (!status) {
+        status = bml_nn_set_array(net, guide_frame, frame, (size_t)(d + d * d));
+    }
+    if (status) {
+        fail("fit_sed: %s", bml_nn_strerror(status));
+    }
     return net;
 }
 
@@ -72,9 +78,13 @@ static void guide_open(problem *p, bml_nn *net) {
     g->work = malloc(threads * sizeof *g->work);
     g->x = malloc(rows * (size_t)p->n_model * sizeof *g->x);
     g->y = malloc(rows * (size_t)p->sed.n * sizeof *g->y);
-    if (!g->work || !g->x || !g->y) fail("fit_sed: out of memory");
+    if (!g->work || !g->x || !g->y) {
+        fail("fit_sed: out of memory");
+    }
     for (int t = 0; t < p->threads; t++)
-        if (bml_nn_work_create(&g->work[t], net, GUIDE_ROWS, 1, NULL)) fail("fit_sed: out of memory");
+        if (bml_nn_work_create(&g->work[t], net, GUIDE_ROWS, 1, NULL)) {
+            fail("fit_sed: out of memory");
+        }
 }
 
 static void guide_close(problem *p) {
@@ -95,7 +105,9 @@ static void guide_close(problem *p) {
 static unsigned char *guide_bytes(size_t *size, const problem *p) {
     unsigned char *bytes = NULL;
     *size = 0;
-    if (p->guide.net && bml_nn_encode(p->guide.net, &bytes, size, BML_NN_F32)) fail("fit_sed: out of memory");
+    if (p->guide.net && bml_nn_encode(p->guide.net, &bytes, size, BML_NN_F32)) {
+        fail("fit_sed: out of memory");
+    }
     return bytes;
 }
 
@@ -105,8 +117,12 @@ static int guide_from_bytes(problem *p, const unsigned char *bytes, size_t size)
     size_t n;
     const size_t d = (size_t)p->n_model;
     guide_close(p);
-    if (!size) return 0;
-    if (bml_nn_decode(&net, bytes, size, NULL)) return 1;
+    if (!size) {
+        return 0;
+    }
+    if (bml_nn_decode(&net, bytes, size, NULL)) {
+        return 1;
+    }
     const int fits = bml_nn_n_in(net) == d && bml_nn_n_out(net) == (size_t)p->sed.n;
     const int framed = bml_nn_get_array(net, guide_frame, &n) && n == d + d * d;
     if (!fits || !framed || !bml_nn_get_array(net, guide_most, &n) || n != 1) {
@@ -127,12 +143,16 @@ static int guide_stop(const bml_nn_epoch *now, void *user) {
 static int guide_scale(const problem *p, bml_nn *net) {
     const int n = p->sed.n;
     float *shift = malloc(2 * (size_t)n * sizeof *shift);
-    if (!shift) fail("fit_sed: out of memory");
+    if (!shift) {
+        fail("fit_sed: out of memory");
+    }
     float *scale = shift + n;
     for (int k = 0; k < n; k++) {
         const bml_ssc_point *point = &p->sed.point[k];
         double dex = 0.5 * (point->sigma_lo + point->sigma_hi);
-        if (point->upper_limit) dex = 0.5;
+        if (point->upper_limit) {
+            dex = 0.5;
+        }
         dex = fmin(fmax(dex, 0.01), 1);
         shift[k] = (float)p->log_data[k];
         scale[k] = (float)(3 * dex);
@@ -151,7 +171,9 @@ static int guide_train(problem *p, size_t n, int first) {
     size_t unused;
     const float *frame = bml_nn_get_array(net, guide_frame, &unused);
     float *x = malloc(n * (d + n_out) * sizeof *x);
-    if (!x) fail("fit_sed: out of memory");
+    if (!x) {
+        fail("fit_sed: out of memory");
+    }
     float *y = x + n * d;
     for (size_t i = 0; i < n; i++) {
         const size_t from = i * (size_t)m->n / n;
@@ -163,7 +185,9 @@ static int guide_train(problem *p, size_t n, int first) {
     }
     const float most = (float)m->best + 1;
     int status = first ? guide_scale(p, net) : BML_NN_OK;
-    if (!status) status = bml_nn_set_array(net, guide_most, &most, 1);
+    if (!status) {
+        status = bml_nn_set_array(net, guide_most, &most, 1);
+    }
     bml_nn_training how = {0};
     how.x = x;
     how.y = y;
@@ -179,9 +203,13 @@ static int guide_train(problem *p, size_t n, int first) {
     how.threads = p->threads;
     how.seed = p->opt->seed;
     how.callback = guide_stop;
-    if (!status) status = bml_nn_train(net, &how, NULL);
+    if (!status) {
+        status = bml_nn_train(net, &how, NULL);
+    }
     free(x);
-    if (status && status != BML_NN_CANCELLED) fail("fit_sed: %s: %s", bml_nn_strerror(status), bml_nn_message(net));
+    if (status && status != BML_NN_CANCELLED) {
+        fail("fit_sed: %s: %s", bml_nn_strerror(status), bml_nn_message(net));
+    }
     return status;
 }
 
@@ -197,7 +225,9 @@ static int guide_learn(void *user) {
     p->guide.learned = p->learned.n;
     if (first) {
         bml_nn *net = guide_net(p);
-        if (!net) return 1;
+        if (!net) {
+            return 1;
+        }
         guide_open(p, net);
     }
     p->pin = 1;
@@ -221,7 +251,9 @@ static void guide_round_undo(problem *p, guide_round before) {
     const int learned = p->guide.learned >= 0;
     p->learned.n = learned ? p->guide.learned : before.learned;
     p->learned.best = before.best;
-    if (learned && guide_from_bytes(p, p->guide.before, p->guide.before_size)) fail("fit_sed: out of memory");
+    if (learned && guide_from_bytes(p, p->guide.before, p->guide.before_size)) {
+        fail("fit_sed: out of memory");
+    }
     p->pin = p->guide.net != NULL;
 }
 

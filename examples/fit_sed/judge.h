@@ -46,7 +46,9 @@ static const struct band {
 static const char *band_of(double nu) {
     int k = 0;
     for (int i = 0; i < (int)(sizeof fit_bands / sizeof *fit_bands); i++)
-        if (nu >= fit_bands[i].lo) k = i;
+        if (nu >= fit_bands[i].lo) {
+            k = i;
+        }
     return fit_bands[k].name;
 }
 
@@ -55,7 +57,9 @@ static const char *band_of(double nu) {
 static double log10_tail(double chi2, double n) {
     const double a = n / 2;
     const double x = chi2 / 2;
-    if (!(x > 0)) return 0;
+    if (!(x > 0)) {
+        return 0;
+    }
     const double lead = a * log(x) - x - lgamma(a);
     if (x < a + 1) {
         double term = 1 / a;
@@ -76,7 +80,9 @@ static double log10_tail(double chi2, double n) {
         d = 1 / (an * d + b);
         c = b + an / c;
         h *= c * d;
-        if (fabs(c * d - 1) < 1e-14) break;
+        if (fabs(c * d - 1) < 1e-14) {
+            break;
+        }
     }
     return (lead + log(h)) / 2.302585092994046;
 }
@@ -88,8 +94,12 @@ static double side_error(const bml_ssc_point *point, double residual) {
 
 static group_fit *group_named(group_fit *group, int *n, const char *name) {
     for (int i = 0; i < *n; i++)
-        if (!strcmp(group[i].name, name)) return &group[i];
-    if (*n == GROUPS_MAX) return &group[GROUPS_MAX - 1];
+        if (!strcmp(group[i].name, name)) {
+            return &group[i];
+        }
+    if (*n == GROUPS_MAX) {
+        return &group[GROUPS_MAX - 1];
+    }
     snprintf(group[*n].name, sizeof group[*n].name, "%s", name);
     return &group[(*n)++];
 }
@@ -114,7 +124,9 @@ static double runs_p(const double *residual, int n) {
     double runs = 0;
     double last = 0;
     for (int i = 0; i < n; i++) {
-        if (!isfinite(residual[i])) continue;
+        if (!isfinite(residual[i])) {
+            continue;
+        }
         const double sign = residual[i] > 0 ? 1 : -1;
         above += sign > 0;
         below += sign < 0;
@@ -122,7 +134,9 @@ static double runs_p(const double *residual, int n) {
         last = sign;
     }
     const double m = above + below;
-    if (above < 5 || below < 5) return 1;
+    if (above < 5 || below < 5) {
+        return 1;
+    }
     const double mean = 1 + 2 * above * below / m;
     const double variance = (mean - 1) * (mean - 2) / (m - 1);
     return 0.5 * erfc((mean - runs - 0.5) / sqrt(2 * variance));
@@ -136,7 +150,9 @@ static void judge_best(goodness *q, const problem *p, const best_point *best) {
         q->pull[i] = q->residual[i] = (double)NAN;
         if (d->upper_limit) {
             const int broken = best->data[i] > d->nuFnu + 3 * d->sigma_hi;
-            if (broken && !q->limits_broken) q->first_broken = i;
+            if (broken && !q->limits_broken) {
+                q->first_broken = i;
+            }
             q->limits_broken += broken;
             continue;
         }
@@ -148,8 +164,9 @@ static void judge_best(goodness *q, const problem *p, const best_point *best) {
         excess += r * r - error * error;
         q->n++;
         group_add(group_named(q->band, &q->n_bands, band_of(d->nu)), r, q->pull[i]);
-        if (*p->sed.instrument[i])
+        if (*p->sed.instrument[i]) {
             group_add(group_named(q->instrument, &q->n_instruments, p->sed.instrument[i]), r, q->pull[i]);
+        }
     }
     q->dof = q->n - p->n_model;
     q->log10_p = q->dof > 0 ? log10_tail(q->chi2, q->dof) : 0;
@@ -166,7 +183,9 @@ static double chi2_of_draw(const problem *p, const double *flux, const double *f
     double chi2 = 0;
     for (int i = 0; i < p->sed.n; i++) {
         const bml_ssc_point *d = &p->sed.point[i];
-        if (d->upper_limit) continue;
+        if (d->upper_limit) {
+            continue;
+        }
         const double r = log10_or_floor(flux[i]) - p->log_data[i];
         const double side = side_error(d, r);
         chi2 += r * r / (side * side + exp(2 * full[LN_F + p->group[i]]));
@@ -179,7 +198,9 @@ static double scatter_of_draw(const problem *p, const double *full) {
     double sum = 0;
     int n = 0;
     for (int i = 0; i < p->sed.n; i++) {
-        if (p->sed.point[i].upper_limit) continue;
+        if (p->sed.point[i].upper_limit) {
+            continue;
+        }
         sum += exp(2 * full[LN_F + p->group[i]]);
         n++;
     }
@@ -192,20 +213,28 @@ static void judge_draws(goodness *q, const problem *p, const draws *g) {
     double *f = malloc((size_t)g->n * sizeof *f);
     double full[N_PAR];
     double sum = 0;
-    if (!f) fail("fit_sed: out of memory");
+    if (!f) {
+        fail("fit_sed: out of memory");
+    }
     for (long i = 0; i < g->n; i++) {
         expand(full, p, g->theta + i * p->n_free);
         f[i] = scatter_of_draw(p, full);
         sum += pow(10, log10_tail(chi2_of_draw(p, g->data + i * p->sed.n, full), q->n));
     }
     q->predictive = sum / (double)g->n;
-    if (p->opt->systematic_scatter) q->scatter = bml_mcmc_quantile(f, (size_t)g->n, 0.5);
+    if (p->opt->systematic_scatter) {
+        q->scatter = bml_mcmc_quantile(f, (size_t)g->n, 0.5);
+    }
     free(f);
     double *error = malloc((size_t)p->sed.n * sizeof *error);
     int n = 0;
-    if (!error) fail("fit_sed: out of memory");
+    if (!error) {
+        fail("fit_sed: out of memory");
+    }
     for (int i = 0; i < p->sed.n; i++)
-        if (!p->sed.point[i].upper_limit) error[n++] = 0.5 * (p->sed.point[i].sigma_lo + p->sed.point[i].sigma_hi);
+        if (!p->sed.point[i].upper_limit) {
+            error[n++] = 0.5 * (p->sed.point[i].sigma_lo + p->sed.point[i].sigma_hi);
+        }
     q->median_error = n ? bml_mcmc_quantile(error, (size_t)n, 0.5) : (double)NAN;
     free(error);
 }
@@ -214,7 +243,9 @@ static void judge_fit(goodness *q, const problem *p, const best_point *best, con
     memset(q, 0, sizeof *q);
     q->pull = malloc((size_t)p->sed.n * sizeof *q->pull);
     q->residual = malloc((size_t)p->sed.n * sizeof *q->residual);
-    if (!q->pull || !q->residual) fail("fit_sed: out of memory");
+    if (!q->pull || !q->residual) {
+        fail("fit_sed: out of memory");
+    }
     judge_best(q, p, best);
     judge_draws(q, p, g);
 }
@@ -231,24 +262,29 @@ static const double cross_calibration =
 
 /* "0.003", or "1e-76" where the number has left double precision. */
 static const char *p_text(char text[32], double log10_p) {
-    if (log10_p > -3)
+    if (log10_p > -3) {
         snprintf(text, 32, "%.2g", pow(10, log10_p));
-    else if (log10_p > -300)
+    } else if (log10_p > -300) {
         snprintf(text, 32, "%.0fe%.0f", pow(10, log10_p - floor(log10_p)), floor(log10_p));
-    else
+    } else {
         snprintf(text, 32, "under 1e-300");
+    }
     return text;
 }
 
 /* The words that go with a colour. */
 static const char *in_words(int colour, const char *green, const char *yellow, const char *red) {
-    if (colour == VERDICT_GREEN) return green;
+    if (colour == VERDICT_GREEN) {
+        return green;
+    }
     return colour == VERDICT_YELLOW ? yellow : red;
 }
 
 /* The colour of a number that is the better the larger it is. */
 static int colour_above(double number, double green, double yellow) {
-    if (number >= green) return VERDICT_GREEN;
+    if (number >= green) {
+        return VERDICT_GREEN;
+    }
     return number >= yellow ? VERDICT_YELLOW : VERDICT_RED;
 }
 
@@ -262,7 +298,9 @@ static void verdict_chi2(verdict *v, const goodness *q, const problem *p) {
     }
     const int hopeless = reduced > 4 && q->scatter > cross_calibration;
     int colour = hopeless ? VERDICT_RED : VERDICT_YELLOW;
-    if (q->log10_p > -3) colour = VERDICT_GREEN;
+    if (q->log10_p > -3) {
+        colour = VERDICT_GREEN;
+    }
     const char *means =
         in_words(colour, "the model fits within the errors", "the quoted errors alone do not explain the residuals",
                  "this model does not fit these data, whatever the posterior says");
@@ -272,9 +310,14 @@ static void verdict_chi2(verdict *v, const goodness *q, const problem *p) {
 }
 
 static void verdict_scatter(verdict *v, const goodness *q, const problem *p) {
+    if (!q->n) {
+        return; /* limits have no residuals */
+    }
     const double ratio = q->scatter / q->median_error;
     int colour = verdict_colour(ratio, 1, 3);
-    if (colour == VERDICT_RED && q->scatter <= cross_calibration) colour = VERDICT_YELLOW;
+    if (colour == VERDICT_RED && q->scatter <= cross_calibration) {
+        colour = VERDICT_YELLOW;
+    }
     const char *means =
         in_words(colour, "no more than the errors", "as much as instruments differ, or errors of other epochs",
                  "it hides a model that does not fit: the posterior is too wide and in the wrong place");
@@ -285,6 +328,9 @@ static void verdict_scatter(verdict *v, const goodness *q, const problem *p) {
 }
 
 static void verdict_shape(verdict *v, const goodness *q) {
+    if (!q->n) {
+        return;
+    }
     int colour = colour_above(q->predictive, 0.05, 0.01);
     verdict_add(v, colour, "predictive_p", q->predictive,
                 "Data drawn from the posterior lie as far from the model as these, or farther, in %.3g %% of cases%s.",
@@ -305,17 +351,23 @@ static void verdict_group(verdict *v, const goodness *q, const group_fit *group,
     for (int i = 0; i < n; i++) {
         const double error2 = group[i].chi2 > 0 ? group[i].spread * group[i].spread * group[i].n / group[i].chi2 : 0;
         const double off = fabs(group[i].offset) / sqrt((f2 + error2) / group[i].n);
-        if (!(off > most)) continue;
+        if (!(off > most)) {
+            continue;
+        }
         most = off;
         worst = &group[i];
     }
-    if (!worst) return;
+    if (!worst) {
+        return;
+    }
     char name[VERDICT_NAME];
     snprintf(name, sizeof name, "worst_%s", kind);
     const int colour = verdict_colour(most, 4, HUGE_VAL);
     const char *where = worst->offset > 0 ? "above" : "below";
     const char *why = ": another epoch, another component, or a wrong calibration";
-    if (colour == VERDICT_GREEN) why = "";
+    if (colour == VERDICT_GREEN) {
+        why = "";
+    }
     verdict_add(v, colour, name, most, "The worst %s is '%s': chi^2 %.1f of %d, %.3f dex %s the model on average%s.",
                 kind, worst->name, worst->chi2, worst->n, fabs(worst->offset), where, why);
 }
@@ -324,13 +376,16 @@ static void verdict_limits(verdict *v, const goodness *q, const problem *p) {
     int limits = 0;
     for (int i = 0; i < p->sed.n; i++)
         limits += p->sed.point[i].upper_limit;
-    if (!limits) return;
-    if (q->limits_broken)
+    if (!limits) {
+        return;
+    }
+    if (q->limits_broken) {
         verdict_add(v, VERDICT_RED, "limits_broken", q->limits_broken,
                     "The best model lies above %d of %d upper limits by more than three sigma, first at %.3g Hz.",
                     q->limits_broken, limits, p->sed.point[q->first_broken].nu);
-    else
+    } else {
         verdict_add(v, VERDICT_GREEN, "limits_broken", 0, "The best model respects all %d upper limits.", limits);
+    }
 }
 
 /* Share of the draws within 2 % of each end of a parameter's prior. */
@@ -361,27 +416,39 @@ static void verdict_scatters(verdict *v, const problem *p, const draws *g) {
         double f = 0;
         double error = 0;
         int n = 0;
-        if (!(p->opt->scatters >> group & 1)) continue;
+        if (!(p->opt->scatters >> group & 1)) {
+            continue;
+        }
         for (long i = 0; i < g->n; i++) {
             expand(full, p, g->theta + i * p->n_free);
             f += full[LN_F + group] / (double)g->n;
         }
         for (int i = 0; i < p->sed.n; i++) {
-            if (p->group[i] != group || p->sed.point[i].upper_limit) continue;
+            if (p->group[i] != group || p->sed.point[i].upper_limit) {
+                continue;
+            }
             error += 0.5 * (p->sed.point[i].sigma_lo + p->sed.point[i].sigma_hi);
             n++;
         }
         const double ratio = exp(f) * n / error;
-        if (!(ratio > most)) continue;
+        if (!(ratio > most)) {
+            continue;
+        }
         most = ratio;
         its = exp(f);
         worst = parameters[LN_F + group].name;
     }
-    if (!worst) return;
+    if (!worst) {
+        return;
+    }
     int colour = verdict_colour(its, cross_calibration, 0.3);
-    if (!(most > 3)) colour = VERDICT_GREEN;
+    if (!(most > 3)) {
+        colour = VERDICT_GREEN;
+    }
     const char *why = ": another epoch or component; its points weigh the less for it";
-    if (colour == VERDICT_GREEN) why = "";
+    if (colour == VERDICT_GREEN) {
+        why = "";
+    }
     verdict_add(v, colour, "worst_scatter", most,
                 "The largest scatter beside its errors is %s: %.3f dex, %.1f times them%s.", worst, its, most, why);
 }
@@ -398,10 +465,14 @@ static void verdict_edges(verdict *v, const problem *p, const draws *g) {
                                      : "the fit wants a source outside it; widen it by --prior, or the model is wrong";
         double share[2];
         char name[VERDICT_NAME];
-        if (!(upper[k] - lower[k] < HUGE_VAL)) continue;
+        if (!(upper[k] - lower[k] < HUGE_VAL)) {
+            continue;
+        }
         edge_shares(share, g, k, p->n_free, lower[k], upper[k]);
         for (int side = 0; side < 2; side++) {
-            if (!(share[side] > 0.05) || (par >= LN_F && side == 0)) continue;
+            if (!(share[side] > 0.05) || (par >= LN_F && side == 0)) {
+                continue;
+            }
             found++;
             snprintf(name, sizeof name, "edge_%s", parameters[par].name);
             const int colour = share[side] > 0.2 && !harmless ? VERDICT_RED : VERDICT_YELLOW;
@@ -411,19 +482,22 @@ static void verdict_edges(verdict *v, const problem *p, const draws *g) {
                         parameters[par].name, side ? "upper" : "lower", edge, means);
         }
     }
-    if (!found) verdict_add(v, VERDICT_GREEN, "edges", 0, "No parameter's posterior piles up at an edge of its prior.");
+    if (!found) {
+        verdict_add(v, VERDICT_GREEN, "edges", 0, "No parameter's posterior piles up at an edge of its prior.");
+    }
 }
 
 static void verdict_sampler(verdict *v, const problem *p, const posterior *post) {
     const double ess = least_ess(post, p);
     const int more = post->markov || post->unfinished;
     const char *advice = more ? "go on with --resume" : "run other seeds, or another sampler";
-    if (post->converged)
+    if (post->converged) {
         verdict_add(v, VERDICT_GREEN, "converged", 1,
                     "The sampler has converged by its own tests; a mode that it never met, none of them sees.");
-    else
+    } else {
         verdict_add(v, VERDICT_RED, "converged", 0, "NOT CONVERGED: take these numbers as a preview, and %s%s%s.",
                     advice, post->reason[0] ? ": " : "", post->reason);
+    }
     const char *but =
         in_words(colour_above(ess, 400, 100), "", ": its interval's ends are rough", ": too few for an interval");
     verdict_add(v, ess >= 100 ? VERDICT_GREEN : VERDICT_RED, "least_ess", ess,
@@ -431,7 +505,9 @@ static void verdict_sampler(verdict *v, const problem *p, const posterior *post)
 }
 
 static void verdict_network(verdict *v, const problem *p, const posterior *post) {
-    if (!p->net.net) return;
+    if (!p->net.net) {
+        return;
+    }
     const char *whose = "The posterior is the network's, which was asked only for a check:";
     const char *but = ": the network is NOT good enough here; take the solver (no --model), or train it longer";
     int colour = VERDICT_YELLOW;
@@ -439,10 +515,11 @@ static void verdict_network(verdict *v, const problem *p, const posterior *post)
         whose = "The posterior is the solver's:";
         colour = VERDICT_GREEN;
     }
-    if (post->net_fit)
+    if (post->net_fit) {
         but = "";
-    else
+    } else {
         colour = VERDICT_RED;
+    }
     verdict_add(v, colour, "network", post->net_kept,
                 "%s %.0f %% of the network's draws count by the solver's weights%s.", whose, 100 * post->net_kept, but);
 }
@@ -450,7 +527,9 @@ static void verdict_network(verdict *v, const problem *p, const posterior *post)
 /* The median of a derived quantity over the draws. */
 static double derived_median(const draws *g, int quantity) {
     double *x = malloc((size_t)g->n * sizeof *x);
-    if (!x) fail("fit_sed: out of memory");
+    if (!x) {
+        fail("fit_sed: out of memory");
+    }
     for (long i = 0; i < g->n; i++)
         x[i] = g->derived[i * N_DERIVED + quantity];
     const double median = bml_mcmc_quantile(x, (size_t)g->n, 0.5);
@@ -462,7 +541,9 @@ static double derived_median(const draws *g, int quantity) {
 static void verdict_physics(verdict *v, const problem *p, const draws *g) {
     double full[N_PAR];
     double *delta = malloc((size_t)g->n * sizeof *delta);
-    if (!delta) fail("fit_sed: out of memory");
+    if (!delta) {
+        fail("fit_sed: out of memory");
+    }
     for (long i = 0; i < g->n; i++) {
         expand(full, p, g->theta + i * p->n_free);
         delta[i] = pow(10, full[DELTA]);
@@ -474,11 +555,15 @@ static void verdict_physics(verdict *v, const problem *p, const draws *g) {
     const double t_var = pow(10, derived_median(g, DERIVED_T_VAR));
     const char *uneven = balance > 0 ? ": particles outweigh the field, a jet far from equipartition"
                                      : ": the field outweighs particles, unlike any fitted blazar";
-    if (fabs(balance) <= 2) uneven = "";
+    if (fabs(balance) <= 2) {
+        uneven = "";
+    }
     verdict_add(v, verdict_colour(fabs(balance), 2, 3), "log_Ue_over_UB", balance, "U_e/U_B = %.2g%s.",
                 pow(10, balance), uneven);
     const char *strong = ", above the Eddington luminosity of 1e9 suns: hardly any black hole feeds them";
-    if (jet <= 47.1) strong = "";
+    if (jet <= 47.1) {
+        strong = "";
+    }
     verdict_add(v, verdict_colour(jet, 47.1, 49), "log_P_jet", jet,
                 "Both jets carry %.2g erg/s of electrons, field and photons%s.", pow(10, jet), strong);
     const int speed = verdict_colour(doppler, 50, 100);
@@ -486,7 +571,9 @@ static void verdict_physics(verdict *v, const problem *p, const draws *g) {
     verdict_add(v, speed, "delta", doppler, "The Doppler factor is %.3g%s.", doppler, fast);
     const int odd = t_var < 60 || t_var > 3e7;
     const char *varies = odd ? "this source could not vary within a year" : "faster variability would exclude it";
-    if (t_var < 60) varies = "shorter than any variability seen";
+    if (t_var < 60) {
+        varies = "shorter than any variability seen";
+    }
     verdict_add(v, odd ? VERDICT_YELLOW : VERDICT_GREEN, "t_var", t_var,
                 "Light crosses the blob in %.3g s at the observer: %s.", t_var, varies);
 }
@@ -494,18 +581,21 @@ static void verdict_physics(verdict *v, const problem *p, const draws *g) {
 /* What the table's reader had to say, and what was done to its points. */
 static void verdict_table(verdict *v, const problem *p) {
     const sed_table *t = &p->sed;
-    if (t->odd_errors || t->odd_fluxes)
+    if (t->odd_errors || t->odd_fluxes) {
         verdict_add(v, t->odd_errors ? VERDICT_RED : VERDICT_YELLOW, "table", t->odd_errors + t->odd_fluxes,
                     "%d errors and %d fluxes of the table look wrong: see the notes that were printed first.",
                     t->odd_errors, t->odd_fluxes);
-    if (p->above_100_GeV && !p->absorbed)
+    }
+    if (p->above_100_GeV && !p->absorbed) {
         verdict_add(v, p->opt->redshift > 0.02 ? VERDICT_RED : VERDICT_YELLOW, "ebl", p->above_100_GeV,
                     "%d points above 100 GeV were fitted without absorption on the way: give --ebl.", p->above_100_GeV);
-    if (p->radio_points && !p->radio_safe)
+    }
+    if (p->radio_points && !p->radio_safe) {
         verdict_add(v, VERDICT_YELLOW, "radio", p->radio_points,
                     "%d points below 1e12 Hz were fitted without self-absorption: they come from the larger jet "
                     "(--ssa, --radio).",
                     p->radio_points);
+    }
 }
 
 static void judge(verdict *v, const problem *p, const posterior *post, const goodness *q, const draws *g) {

@@ -171,12 +171,16 @@ typedef struct problem {
 static double *room(long rows, long columns) {
     const size_t n = (size_t)rows * (size_t)columns;
     double *x = malloc((n + !n) * sizeof *x);
-    if (!x) fail("fit_sed: out of memory");
+    if (!x) {
+        fail("fit_sed: out of memory");
+    }
     return x;
 }
 
 static void copy_doubles(double *to, const double *from, long n) {
-    if (n) memcpy(to, from, (size_t)n * sizeof *to);
+    if (n) {
+        memcpy(to, from, (size_t)n * sizeof *to);
+    }
 }
 
 /* ==== the model =================================================================================================== */
@@ -219,7 +223,9 @@ static void expand(double *full, const problem *p, const double *theta) {
         full[p->free_par[k]] = theta[k];
     for (int k = 0; k < p->n_tied; k++)
         full[p->tied[k].par] = p->tied[k].slope * full[p->tied[k].of] + p->tied[k].offset;
-    if (p->follows) full[GAMMA_MAX] = fmin(gamma_top(full), full[BREAK] + cutoff_reach);
+    if (p->follows) {
+        full[GAMMA_MAX] = fmin(gamma_top(full), full[BREAK] + cutoff_reach);
+    }
 }
 
 /* The shortest variability that the blob allows, log10 of seconds at the observer. */
@@ -231,9 +237,13 @@ static double log_t_var(const problem *p, const double *full) {
 static int ties_allowed(const problem *p, const double *full) {
     for (int k = 0; k < p->n_tied; k++) {
         const int par = p->tied[k].par;
-        if (!(full[par] >= parameters[par].least - 1e-9 && full[par] <= parameters[par].most + 1e-9)) return 0;
+        if (!(full[par] >= parameters[par].least - 1e-9 && full[par] <= parameters[par].most + 1e-9)) {
+            return 0;
+        }
     }
-    if (!is_parameter(p->opt, LORENTZ)) return 1;
+    if (!is_parameter(p->opt, LORENTZ)) {
+        return 1;
+    }
     const double Gamma = pow(10, full[LORENTZ]);
     return fabs(full[DELTA]) <= log10(Gamma + sqrt(fmax(Gamma * Gamma - 1, 0))) + 1e-12;
 }
@@ -241,11 +251,19 @@ static int ties_allowed(const problem *p, const double *full) {
 static int allowed(const problem *p, const double *full) {
     const int shape = p->opt->electrons;
     const double span = p->follows ? 0.3 : gamma_span;
-    if (!(full[GAMMA_MAX] >= full[GAMMA_MIN] + span && full[GAMMA_MAX] <= gamma_top(full))) return 0;
+    if (!(full[GAMMA_MAX] >= full[GAMMA_MIN] + span && full[GAMMA_MAX] <= gamma_top(full))) {
+        return 0;
+    }
     const int between = shape == ELECTRONS_BROKEN || shape == ELECTRONS_CUTOFF;
-    if (between && !(full[BREAK] >= full[GAMMA_MIN] && full[BREAK] <= full[GAMMA_MAX])) return 0;
-    if (!ties_allowed(p, full)) return 0;
-    if (p->opt->protons && !(full[GAMMA_P] <= ssc_row_confined(full) - proton_mass)) return 0;
+    if (between && !(full[BREAK] >= full[GAMMA_MIN] && full[BREAK] <= full[GAMMA_MAX])) {
+        return 0;
+    }
+    if (!ties_allowed(p, full)) {
+        return 0;
+    }
+    if (p->opt->protons && !(full[GAMMA_P] <= ssc_row_confined(full) - proton_mass)) {
+        return 0;
+    }
     return !(p->opt->t_var > 0) || log_t_var(p, full) <= log10(p->opt->t_var);
 }
 
@@ -257,13 +275,19 @@ static void gamma_bounds(double *lower, double *upper, const double *theta, int 
     for (int k = 0; k < i; k++)
         full[p->free_par[k]] = theta[k];
     const double top = p->confines ? gamma_top(full) : parameters[GAMMA_MAX].hi;
-    if (full[GAMMA_MIN] + gamma_span > *lower) *lower = full[GAMMA_MIN] + gamma_span;
-    if (top < *upper) *upper = top;
+    if (full[GAMMA_MIN] + gamma_span > *lower) {
+        *lower = full[GAMMA_MIN] + gamma_span;
+    }
+    if (top < *upper) {
+        *upper = top;
+    }
 }
 
 static bml_ssc_observer observer_of(const problem *p, const double *full) {
     bml_ssc_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
-    if (p->absorbed) o.ebl = &p->ebl.tau;
+    if (p->absorbed) {
+        o.ebl = &p->ebl.tau;
+    }
     return o;
 }
 
@@ -296,10 +320,18 @@ static bml_ssc_source source_of(const problem *p, const double *full, bml_ssc_ex
                              .photon_escape = opt->escape ? BML_SSC_SPHERE : BML_SSC_RATE,
                              .injection = shapes[opt->electrons]};
     bml_ssc_source_from_row(&source, full);
-    if (opt->electrons != ELECTRONS_POWER) source.gamma_break = pow(10, full[BREAK]);
-    if (opt->electrons == ELECTRONS_BROKEN) source.p2 = full[P2];
-    if (opt->electrons == ELECTRONS_PARABOLA) source.curvature = full[CURVATURE];
-    if (!opt->fields) return source;
+    if (opt->electrons != ELECTRONS_POWER) {
+        source.gamma_break = pow(10, full[BREAK]);
+    }
+    if (opt->electrons == ELECTRONS_BROKEN) {
+        source.p2 = full[P2];
+    }
+    if (opt->electrons == ELECTRONS_PARABOLA) {
+        source.curvature = full[CURVATURE];
+    }
+    if (!opt->fields) {
+        return source;
+    }
     const surroundings around = surroundings_of(p, full);
     source.external = field;
     source.n_external = surroundings_fields(field, &around);
@@ -325,13 +357,17 @@ static int solve_protons(bml_ssc_blob *blob, bml_hadron_blob *protons, bml_ssc_s
 static int solve(bml_ssc_blob *blob, const problem *p, const double *full) {
     bml_ssc_external field[AROUND_FIELDS];
     bml_ssc_source source = source_of(p, full, field);
-    if (p->opt->protons) return solve_protons(blob, p->protons.blob[thread_number()], &source, full);
+    if (p->opt->protons) {
+        return solve_protons(blob, p->protons.blob[thread_number()], &source, full);
+    }
     return bml_ssc_solve(blob, &source);
 }
 
 /* --neutrinos: ln of the probability of as many events, in the source that this thread has solved last. */
 static double ln_neutrinos(const problem *p, const double *full) {
-    if (p->opt->neutrinos < 0) return 0;
+    if (p->opt->neutrinos < 0) {
+        return 0;
+    }
     const bml_hadron_observer o = {.redshift = p->opt->redshift, .delta = pow(10, full[DELTA])};
     double events;
     int status = bml_hadron_events(&events, &p->protons.area, p->opt->exposure, p->protons.blob[thread_number()], &o);
@@ -343,10 +379,14 @@ static int seen(double *flux, const double *nu, int n, const problem *p, const d
                 bml_ssc_component component) {
     const bml_ssc_observer o = observer_of(p, full);
     int status = bml_ssc_sed(flux, nu, n, blob, &o, component);
-    if (status || !(p->opt->fields || p->opt->shines)) return status;
+    if (status || !(p->opt->fields || p->opt->shines)) {
+        return status;
+    }
     const surroundings around = surroundings_of(p, full);
     status = surroundings_absorb(flux, nu, n, &around, NULL);
-    if (!status && component == BML_SSC_TOTAL) status = surroundings_add(flux, nu, n, &around, around.shines, &o, NULL);
+    if (!status && component == BML_SSC_TOTAL) {
+        status = surroundings_add(flux, nu, n, &around, around.shines, &o, NULL);
+    }
     return status;
 }
 
@@ -359,7 +399,9 @@ static double ln_likelihood(const problem *p, const double *flux, const double *
         return status ? (double)NAN : ln_l;
     }
     for (int i = 0; i < p->sed.n; i++) {
-        if (bml_ssc_log_likelihood(&ln_l, &flux[i], &p->sed.point[i], 1, full[LN_F + p->group[i]])) return (double)NAN;
+        if (bml_ssc_log_likelihood(&ln_l, &flux[i], &p->sed.point[i], 1, full[LN_F + p->group[i]])) {
+            return (double)NAN;
+        }
         sum += ln_l;
     }
     return sum;
@@ -380,7 +422,9 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
         if (point[i].upper_limit) {
             const double flux = exp(2.302585092994046 * fmin(y[i], 100));
             double ln_l;
-            if (bml_ssc_log_likelihood(&ln_l, &flux, &point[i], 1, -HUGE_VAL)) return (double)NAN;
+            if (bml_ssc_log_likelihood(&ln_l, &flux, &point[i], 1, -HUGE_VAL)) {
+                return (double)NAN;
+            }
             ln_limits += ln_l;
             continue;
         }
@@ -395,15 +439,21 @@ static double ln_likelihood_dex(const problem *p, const bml_ssc_point *point, co
         }
     }
     ln_v += log(product) + 1.8378770664093453 * n; /* ln(2 pi) */
-    if (isnan(chi2)) return (double)NAN;
+    if (isnan(chi2)) {
+        return (double)NAN;
+    }
     return chi2 < HUGE_VAL ? ln_limits - 0.5 * (chi2 + ln_v) : -HUGE_VAL;
 }
 
 /* --equipartition: a Gaussian in log10(U_e/U_B). */
 static double ln_equipartition(const problem *p, const bml_ssc_blob *blob, const bml_ssc_observer *o) {
     bml_ssc_derived q;
-    if (!(p->opt->equipartition > 0)) return 0;
-    if (bml_ssc_derive(&q, blob, o) || !(q.U_e > 0 && q.U_B > 0)) return -HUGE_VAL;
+    if (!(p->opt->equipartition > 0)) {
+        return 0;
+    }
+    if (bml_ssc_derive(&q, blob, o) || !(q.U_e > 0 && q.U_B > 0)) {
+        return -HUGE_VAL;
+    }
     const double off = log10(q.U_e / q.U_B) / p->opt->equipartition;
     return -0.5 * off * off;
 }
@@ -413,12 +463,18 @@ static double ln_equipartition(const problem *p, const bml_ssc_blob *blob, const
 static double exact(const problem *p, const double *full, double *dex, int *solved) {
     bml_ssc_blob *blob = p->blob[thread_number()];
     *solved = 0;
-    if (!allowed(p, full)) return -HUGE_VAL;
+    if (!allowed(p, full)) {
+        return -HUGE_VAL;
+    }
     *solved = 1;
     int status = solve(blob, p, full);
-    if (status && status != BML_SSC_NOT_CONVERGED) return -HUGE_VAL; /* the solver has no such source */
+    if (status && status != BML_SSC_NOT_CONVERGED) {
+        return -HUGE_VAL; /* the solver has no such source */
+    }
     bml_ssc_observer o = observer_of(p, full);
-    if (seen(dex, p->nu, p->sed.n, p, full, blob, BML_SSC_TOTAL)) return (double)NAN;
+    if (seen(dex, p->nu, p->sed.n, p, full, blob, BML_SSC_TOTAL)) {
+        return (double)NAN;
+    }
     const double ln_l = ln_likelihood(p, dex, full) + ln_equipartition(p, blob, &o) + ln_neutrinos(p, full);
     for (int i = 0; i < p->sed.n; i++)
         dex[i] = log10(dex[i]);
@@ -430,15 +486,23 @@ static double exact(const problem *p, const double *full, double *dex, int *solv
 static void remember(problem *p, const double *theta, const double *dex, double ln_p) {
     memory *m = &p->learned;
     int n = p->sed.n;
-    if (ln_p > m->best) m->best = ln_p;
-    if (p->pin) ln_p = HUGE_VAL; /* where the polynomial was wrong enough to go */
-    if (!(ln_p > m->best - 2 * learn_from)) return;
+    if (ln_p > m->best) {
+        m->best = ln_p;
+    }
+    if (p->pin) {
+        ln_p = HUGE_VAL; /* where the polynomial was wrong enough to go */
+    }
+    if (!(ln_p > m->best - 2 * learn_from)) {
+        return;
+    }
     if (m->n == m->capacity) {
         m->capacity = m->capacity ? 2 * m->capacity : 4096;
         m->theta = realloc(m->theta, (size_t)m->capacity * (size_t)p->n_model * sizeof(double));
         m->dex = realloc(m->dex, (size_t)m->capacity * (size_t)n * sizeof(double));
         m->ln_p = realloc(m->ln_p, (size_t)m->capacity * sizeof(double));
-        if (!m->theta || !m->dex || !m->ln_p) fail("fit_sed: out of memory");
+        if (!m->theta || !m->dex || !m->ln_p) {
+            fail("fit_sed: out of memory");
+        }
     }
     memcpy(m->theta + m->n * p->n_model, theta, (size_t)p->n_model * sizeof(double));
     for (int k = 0; k < n; k++) {
@@ -454,7 +518,9 @@ static void forget_behind(problem *p) {
     memory *m = &p->learned;
     long kept = 0;
     for (long i = 0; i < m->n; i++) {
-        if (!(m->ln_p[i] > m->best - learn_from)) continue;
+        if (!(m->ln_p[i] > m->best - learn_from)) {
+            continue;
+        }
         memmove(m->theta + kept * p->n_model, m->theta + i * p->n_model, (size_t)p->n_model * sizeof(double));
         memmove(m->dex + kept * p->sed.n, m->dex + i * p->sed.n, (size_t)p->sed.n * sizeof(double));
         m->ln_p[kept++] = m->ln_p[i];
@@ -473,18 +539,26 @@ static long device_solver_rows(double *lp, double *dex, const double *theta, int
     int *row = malloc(room * sizeof *row);
     int *solved = malloc(room * sizeof *solved);
     int asked = 0;
-    if (!source || !delta || !flux || !row || !solved) fail("fit_sed: out of memory");
+    if (!source || !delta || !flux || !row || !solved) {
+        fail("fit_sed: out of memory");
+    }
     for (int i = 0; i < n; i++) {
-        if (!(lp[i] > -HUGE_VAL)) continue;
+        if (!(lp[i] > -HUGE_VAL)) {
+            continue;
+        }
         expand(full, p, theta + i * n_dim);
         lp[i] = allowed(p, full) ? lp[i] : -HUGE_VAL;
-        if (!allowed(p, full)) continue;
+        if (!allowed(p, full)) {
+            continue;
+        }
         source[asked] = source_of(p, full, NULL);
         delta[asked] = pow(10, full[DELTA]);
         row[asked++] = i;
     }
     const device_spectra job = {source, delta, p->nu, p->opt->redshift, asked, p->sed.n};
-    if (asked) device_solve(flux, solved, &job, &p->card_solver);
+    if (asked) {
+        device_solve(flux, solved, &job, &p->card_solver);
+    }
     for (int j = 0; j < asked; j++) {
         const int i = row[j];
         for (size_t k = 0; p->absorbed && k < n_nu; k++)
@@ -506,14 +580,18 @@ static long device_solver_rows(double *lp, double *dex, const double *theta, int
    dex [n][sed.n] out. Threads over points. Returns how often the solver was called. */
 static long solver_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
     long calls = 0;
-    if (device_ready(&p->card)) return device_solver_rows(lp, dex, theta, n, n_dim, p);
+    if (device_ready(&p->card)) {
+        return device_solver_rows(lp, dex, theta, n, n_dim, p);
+    }
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) reduction(+ : calls)
 #endif
     for (int i = 0; i < n; i++) {
         double full[N_PAR];
         int solved = 0;
-        if (!(lp[i] > -HUGE_VAL)) continue;
+        if (!(lp[i] > -HUGE_VAL)) {
+            continue;
+        }
         expand(full, p, theta + i * n_dim);
         lp[i] += exact(p, full, dex + i * p->sed.n, &solved);
         calls += solved;
@@ -533,10 +611,14 @@ static void log_prob_response(double *lp, const double *theta, int n, int n_dim,
         double prior = bml_mcmc_prior_log_density(p->prior, theta + i * n_dim);
         expand(full, p, theta + i * n_dim);
         lp[i] = -HUGE_VAL;
-        if (!(prior > -HUGE_VAL) || !allowed(p, full)) continue;
+        if (!(prior > -HUGE_VAL) || !allowed(p, full)) {
+            continue;
+        }
         response_at(dex, &p->response, theta + i * n_dim);
         lp[i] = prior + ln_likelihood_dex(p, p->sed.point, dex, full) / p->warmth;
-        if (!(lp[i] > -1e300)) lp[i] = -HUGE_VAL;
+        if (!(lp[i] > -1e300)) {
+            lp[i] = -HUGE_VAL;
+        }
     }
 }
 

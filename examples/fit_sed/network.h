@@ -11,18 +11,31 @@ static const char *net_outside(const problem *p, const double *full) {
 
 /* ln likelihood of point i, for model flux log10_F, and its derivatives. The formula of bml_ssc_log_likelihood. */
 typedef struct slope_point {
-    double by_flux, by_ln_f; /* d/d(log10 F), d/d(ln f) */
+    double by_flux; /* d/d(log10 F) */
+    double by_ln_f; /* d/d(ln f) */
 } slope_point;
+
+/* The error of an upper limit [erg cm^-2 s^-1]: its own, or that of one of 95 %. */
+static double limit_sigma(const bml_ssc_point *d) {
+    return d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+}
+
+/* phi(t)/Phi(t) of the normal distribution, which is -t far below. */
+static double inverse_mills(double t) {
+    if (!(t > -30)) {
+        return -t;
+    }
+    const double below = 1.2533141373155003 * erfc(-t / 1.4142135623730951);
+    return exp(-0.5 * t * t) / below;
+}
 
 static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, double log10_F, double ln_f) {
     slope_point s = {0, 0};
     if (d->upper_limit) {
-        const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
+        const double sigma = limit_sigma(d);
         const double F = pow(10, log10_F);
         const double t = (d->nuFnu - F) / sigma;
-        /* phi(t)/Phi(t), which is -t far below the limit's other side */
-        const double mills = t > -30 ? exp(-0.5 * t * t) / (1.2533141373155003 * erfc(-t / 1.4142135623730951)) : -t;
-        s.by_flux = -2.302585092994046 * F / sigma * mills;
+        s.by_flux = -2.302585092994046 * F / sigma * inverse_mills(t);
         return s;
     }
     const double r = log10_F - log_data;
@@ -36,14 +49,17 @@ static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, 
 
 /* The data as the network should see them: its own error, at the energies it is asked for, joins the quoted ones. */
 static const bml_ssc_point *net_points(const problem *p, net_desk *k, const double *full) {
-    if (!p->opt->model_error) return p->sed.point;
+    if (!p->opt->model_error) {
+        return p->sed.point;
+    }
     for (int i = 0; i < p->sed.n; i++) {
         bml_ssc_point *d = &k->point[i];
-        const double e = surrogate_error_at(&p->net, p->log10_x[i] - full[DELTA]);
+        const double log10_x = p->log10_x[i] - full[DELTA];
+        const double e = surrogate_error_at(&p->net, log10_x);
         *d = p->sed.point[i];
         if (d->upper_limit) {
-            const double sigma = d->sigma_hi > 0 ? d->sigma_hi : d->nuFnu / 1.6448536269514722;
-            d->sigma_hi = hypot(sigma, 2.302585092994046 * e * d->nuFnu);
+            const double own = 2.302585092994046 * e * d->nuFnu;
+            d->sigma_hi = hypot(limit_sigma(d), own);
         } else {
             d->sigma_lo = hypot(d->sigma_lo, e);
             d->sigma_hi = hypot(d->sigma_hi, e);
@@ -52,13 +68,22 @@ static const bml_ssc_point *net_points(const problem *p, net_desk *k, const doub
     return k->point;
 }
 
+/* log10 of what a source's x^2 n is multiplied by on the way to nu F_nu. */
+static double log10_scale(const problem *p, const double *full) {
+    return p->log10_area + full[R] + 4 * full[DELTA];
+}
+
 /* ln likelihood of one row from its nodes; y [sed.n] out: log10 of the fluxes. */
 static double net_likelihood(double *y, const problem *p, net_desk *k, int row, const double *full) {
     const float *node = k->node + (size_t)row * bml_nn_n_out(p->net.net);
-    const double scale = p->log10_area + full[R] + 4 * full[DELTA];
-    for (int i = 0; i < p->sed.n; i++)
-        y[i] = p->fade[i] + scale + surrogate_at(&p->net, &k->frame[row], node, p->log10_x[i] - full[DELTA]);
-    return ln_likelihood_dex(p, net_points(p, k, full), y, full);
+    const double scale = log10_scale(p, full);
+    for (int i = 0; i < p->sed.n; i++) {
+        const double log10_x = p->log10_x[i] - full[DELTA];
+        const double own = surrogate_at(&p->net, &k->frame[row], node, log10_x);
+        y[i] = p->fade[i] + scale + own;
+    }
+    const bml_ssc_point *point = net_points(p, k, full);
+    return ln_likelihood_dex(p, point, y, full);
 }
 
 /* Its gradient by all parameters but those that act through the network's inputs: those go to d_node of the row. y:
@@ -66,16 +91,20 @@ static double net_likelihood(double *y, const problem *p, net_desk *k, int row, 
 static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *y, const double *full) {
     const size_t n_out = bml_nn_n_out(p->net.net);
     const float *node = k->node + (size_t)row * n_out;
+    float *d_node = k->d_node + (size_t)row * n_out;
     const bml_ssc_point *point = net_points(p, k, full);
     memset(d_full, 0, N_PAR * sizeof *d_full);
     for (int i = 0; i < p->sed.n; i++) {
-        if (!(y[i] > -HUGE_VAL)) continue; /* a limit that nothing reaches */
-        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[LN_F + p->group[i]]);
-        const double by_x = surrogate_back(k->d_node + (size_t)row * n_out, d_full, &p->net, &k->frame[row], node,
-                                           p->log10_x[i] - full[DELTA], g.by_flux);
+        if (!(y[i] > -HUGE_VAL)) {
+            continue; /* a limit that nothing reaches */
+        }
+        const int scatter = LN_F + p->group[i];
+        const double log10_x = p->log10_x[i] - full[DELTA];
+        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[scatter]);
+        const double by_x = surrogate_back(d_node, d_full, &p->net, &k->frame[row], node, log10_x, g.by_flux);
         d_full[R] += g.by_flux;
         d_full[DELTA] += g.by_flux * (4 - by_x);
-        d_full[LN_F + p->group[i]] += g.by_ln_f;
+        d_full[scatter] += g.by_ln_f;
     }
 }
 
@@ -91,31 +120,50 @@ static int net_ask(surrogate_frame *f, float *input, const problem *p, const dou
 static int proton_net_ask(float *input, const problem *p, const double *row) {
     static const int extra[] = {L_P, GAMMA_P, P_P};
     const float rounding = 1e-6f; /* files hold the domain in float */
+    const float *lo = p->protons.domain[0];
+    const float *hi = p->protons.domain[1];
     int inside = allowed(p, row);
     for (int k = 0; k < PROTON_ROW; k++) {
-        input[k] = (float)row[k < SSC_ROW ? k : extra[k - SSC_ROW]];
-        inside &= input[k] >= p->protons.domain[0][k] - rounding && input[k] <= p->protons.domain[1][k] + rounding;
+        const int parameter = k < SSC_ROW ? k : extra[k - SSC_ROW];
+        const float x = (float)row[parameter];
+        inside &= x >= lo[k] - rounding && x <= hi[k] + rounding;
+        input[k] = x;
     }
     for (int k = 0; k < PROTON_ROW && !inside; k++)
-        input[k] = p->protons.domain[0][k];
+        input[k] = lo[k];
     return inside;
+}
+
+/* A network that fails fails the program. */
+static void net_must(int status, const problem *p) {
+    if (status) {
+        fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
+    }
 }
 
 /* net_block for it, without gradients: the solver has the last word on all that comes of them. */
 static void proton_net_block(double *ln_l, double *dex, const double *full, int n, problem *p, net_desk *k) {
     int inside[NET_ROWS];
-    for (int i = 0; i < n; i++)
-        inside[i] = proton_net_ask(k->input + i * PROTON_ROW, p, full + i * N_PAR);
+    for (int i = 0; i < n; i++) {
+        float *input = k->input + i * PROTON_ROW;
+        inside[i] = proton_net_ask(input, p, full + i * N_PAR);
+    }
     const int status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
-    if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
+    net_must(status, p);
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
-        const double scale = p->log10_area + row[R] + 4 * row[DELTA];
+        const float *node = k->node + i * PROTON_NODES;
+        const double scale = log10_scale(p, row);
         double *y = dex + i * p->sed.n;
-        for (int j = 0; j < p->sed.n; j++)
-            y[j] = p->fade[j] + scale +
-                   proton_net_at(k->node + i * PROTON_NODES, &proton_parts[0], p->log10_x[j] - row[DELTA]);
-        ln_l[i] = inside[i] ? ln_likelihood_dex(p, p->sed.point, y, row) : -HUGE_VAL;
+        for (int j = 0; j < p->sed.n; j++) {
+            const double log10_x = p->log10_x[j] - row[DELTA];
+            const double own = proton_net_at(node, &proton_parts[0], log10_x);
+            y[j] = p->fade[j] + scale + own;
+        }
+        ln_l[i] = -HUGE_VAL;
+        if (inside[i]) {
+            ln_l[i] = ln_likelihood_dex(p, p->sed.point, y, row);
+        }
     }
 }
 
@@ -126,34 +174,50 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
     const size_t n_out = bml_nn_n_out(p->net.net);
     int inside[NET_ROWS];
     int status = BML_NN_OK;
-    for (int i = 0; i < n; i++)
-        inside[i] = net_ask(&k->frame[i], k->input + (size_t)i * n_in, p, full + i * N_PAR);
-    if (k->given)
+    for (int i = 0; i < n; i++) {
+        float *input = k->input + (size_t)i * n_in;
+        inside[i] = net_ask(&k->frame[i], input, p, full + i * N_PAR);
+    }
+    if (k->given) {
         memcpy(k->node, k->given, (size_t)n * n_out * sizeof *k->node);
-    else
+    } else {
         status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
-    if (d_full) memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
+    }
+    if (d_full) {
+        memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
+    }
     int solved;
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
+        double *y = dex + i * p->sed.n;
         ln_l[i] = -HUGE_VAL;
-        if (inside[i])
-            ln_l[i] = net_likelihood(dex + i * p->sed.n, p, k, i, row);
-        else if (p->opt->outside == OUTSIDE_SOLVE && allowed(p, row))
-            ln_l[i] = exact(p, row, dex + i * p->sed.n, &solved);
-        if (d_full && inside[i]) net_gradient(d_full + i * N_PAR, p, k, i, dex + i * p->sed.n, row);
+        if (inside[i]) {
+            ln_l[i] = net_likelihood(y, p, k, i, row);
+        } else if (p->opt->outside == OUTSIDE_SOLVE && allowed(p, row)) {
+            ln_l[i] = exact(p, row, y, &solved);
+        }
+        if (d_full && inside[i]) {
+            net_gradient(d_full + i * N_PAR, p, k, i, y, row);
+        }
     }
-    if (d_full && !status) status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
-    for (int i = 0; d_full && i < n; i++)
+    if (d_full && !status) {
+        status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
+    }
+    for (int i = 0; d_full && i < n; i++) {
+        const float *d_input = k->d_input + (size_t)i * n_in;
+        double *d_row = d_full + i * N_PAR;
         for (int j = 0; j < SSC_ROW; j++)
-            d_full[i * N_PAR + j] += (double)k->d_input[(size_t)i * n_in + (size_t)j];
-    if (status) fail("fit_sed: %s: %s", p->opt->model, bml_nn_strerror(status));
+            d_row[j] += (double)d_input[j];
+    }
+    net_must(status, p);
 }
 
 /* Rows of a block: few enough that all threads have one, no fewer than pay for the network's weights. */
 static int net_block_rows(const problem *p, int n) {
     const int share = (n + p->threads - 1) / p->threads;
-    if (share < 8) return 8;
+    if (share < 8) {
+        return 8;
+    }
     return share < NET_ROWS ? share : NET_ROWS;
 }
 
@@ -161,14 +225,18 @@ static int net_block_rows(const problem *p, int n) {
 static float *device_nodes(const double *theta, int n, int n_dim, const problem *p) {
     const size_t n_in = bml_nn_n_in(p->net.net);
     const size_t room = (size_t)n + 1;
-    float *node = malloc(room * bml_nn_n_out(p->net.net) * sizeof *node);
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    float *node = malloc(room * n_out * sizeof *node);
     float *input = malloc(room * n_in * sizeof *input);
     double full[N_PAR];
-    if (!node || !input) fail("fit_sed: out of memory");
+    if (!node || !input) {
+        fail("fit_sed: out of memory");
+    }
     surrogate_frame f;
     for (int i = 0; i < n; i++) {
+        float *own = input + (size_t)i * n_in;
         expand(full, p, theta + i * n_dim);
-        net_ask(&f, input + (size_t)i * n_in, p, full);
+        net_ask(&f, own, p, full);
     }
     device_predict(node, input, (size_t)n, &p->card_net);
     free(input);
@@ -178,25 +246,36 @@ static float *device_nodes(const double *theta, int n, int n_dim, const problem 
 /* solver_rows with the network; threads over blocks of rows. */
 static long net_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
     const int block = net_block_rows(p, n);
+    const size_t n_out = bml_nn_n_out(p->net.net);
     float *node = device_ready(&p->card) ? device_nodes(theta, n, n_dim, p) : NULL;
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > block)
 #endif
     for (int from = 0; from < n; from += block) {
         const int count = n - from < block ? n - from : block;
+        double *own = dex + from * p->sed.n;
         double full[NET_ROWS * N_PAR];
         double ln_l[NET_ROWS];
-        for (int i = 0; i < count; i++)
-            expand(full + i * N_PAR, p, theta + (from + i) * n_dim);
+        for (int i = 0; i < count; i++) {
+            const double *row = theta + (from + i) * n_dim;
+            expand(full + i * N_PAR, p, row);
+        }
         net_desk *k = &p->desk[thread_number()];
-        k->given = node ? node + (size_t)from * bml_nn_n_out(p->net.net) : NULL;
-        if (p->opt->protons)
-            proton_net_block(ln_l, dex + from * p->sed.n, full, count, p, k);
-        else
-            net_block(ln_l, NULL, dex + from * p->sed.n, full, count, p, k);
+        if (node) {
+            k->given = node + (size_t)from * n_out;
+        }
+        if (p->opt->protons) {
+            proton_net_block(ln_l, own, full, count, p, k);
+        } else {
+            net_block(ln_l, NULL, own, full, count, p, k);
+        }
         k->given = NULL;
-        for (int i = 0; i < count; i++)
-            if (lp[from + i] > -HUGE_VAL) lp[from + i] += ln_l[i];
+        for (int i = 0; i < count; i++) {
+            double *ln_p = &lp[from + i];
+            if (*ln_p > -HUGE_VAL) {
+                *ln_p += ln_l[i];
+            }
+        }
     }
     free(node);
     return n;

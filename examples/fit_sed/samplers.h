@@ -30,19 +30,25 @@ typedef struct posterior {
 
 /* NOT_CONVERGED is no error: its results are there. */
 static void must(int status) {
-    if (status == BML_MCMC_OK || status == BML_MCMC_NOT_CONVERGED) return;
+    if (status == BML_MCMC_OK || status == BML_MCMC_NOT_CONVERGED) {
+        return;
+    }
     fail("fit_sed: %s", bml_mcmc_strerror(status));
 }
 
 /* The same, where a sampler says more; stopped is none either. */
 static void must_run(int status, const char *message) {
-    if (status == BML_MCMC_OK || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) return;
+    if (status == BML_MCMC_OK || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) {
+        return;
+    }
     fail("fit_sed: %s: %s", bml_mcmc_strerror(status), message);
 }
 
 /* A sampler takes the state of an earlier leg. */
 static void must_load(int status, const problem *p, const char *message) {
-    if (status) fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), message);
+    if (status) {
+        fail("%s/state.bin: %s: %s", p->opt->out, bml_mcmc_strerror(status), message);
+    }
 }
 
 /* The sampler's own verdict on the run: what refuses it is said, and the first of it kept. Walkers that were stuck are
@@ -53,11 +59,19 @@ static int stands(posterior *post, const bml_mcmc_verdict *v, const problem *p) 
     for (int i = 0; i < v->n_reasons; i++) {
         const bml_mcmc_reason *r = &v->reason[i];
         const int stuck = r->kind == BML_MCMC_REASON_STUCK;
-        if (stuck && loud) printf("%s\n", r->text);
-        if (!r->refuses) continue;
-        if (loud) printf("not to be trusted: %s\n", r->text);
+        if (stuck && loud) {
+            printf("%s\n", r->text);
+        }
+        if (!r->refuses) {
+            continue;
+        }
+        if (loud) {
+            printf("not to be trusted: %s\n", r->text);
+        }
         const int first = !post->reason[0];
-        if (first) memcpy(post->reason, r->text, sizeof r->text);
+        if (first) {
+            memcpy(post->reason, r->text, sizeof r->text);
+        }
     }
     return v->status == BML_MCMC_OK;
 }
@@ -72,7 +86,9 @@ static double least_ess(const posterior *post, const problem *p) {
 /* Whether all parameters have the effective samples that were asked for. */
 static int has_ess(const bml_mcmc_summary *s, const problem *p) {
     for (int k = 0; k < p->n_free; k++)
-        if (!(s[k].ess >= p->opt->min_ess)) return 0;
+        if (!(s[k].ess >= p->opt->min_ess)) {
+            return 0;
+        }
     return 1;
 }
 
@@ -89,15 +105,21 @@ static double *find_start(problem *p, state *s, int refined) {
     const int64_t phase = s->head.phase;
     progress_bar bar;
     s->start = NULL;
-    if (start && phase == PHASE_SAMPLE) return start;
+    if (start && phase == PHASE_SAMPLE) {
+        return start;
+    }
     progress_begin(&bar, "searching", 30 + REFINE_ROUNDS, p->opt->quiet);
     p->remember = 1;
     if (!start) {
         start = room(p->opt->walkers, p->n_free);
         search(start, p);
     }
-    if (phase == PHASE_CLIMB) climb(start, p, s->head, &bar);
-    if (refined) refine(start, p, s->head, &bar);
+    if (phase == PHASE_CLIMB) {
+        climb(start, p, s->head, &bar);
+    }
+    if (refined) {
+        refine(start, p, s->head, &bar);
+    }
     p->remember = 0;
     progress_end(&bar);
     return start;
@@ -145,7 +167,9 @@ static int watch_ensemble(const bml_mcmc_progress *now, void *user) {
 
 /* The state of an earlier leg into the sampler. */
 static void ensemble_begin(bml_mcmc_ensemble *e, const problem *p, const state *s) {
-    if (s->head.phase != PHASE_SAMPLE || !s->head.payload) return;
+    if (s->head.phase != PHASE_SAMPLE || !s->head.payload) {
+        return;
+    }
     const int status = bml_mcmc_ensemble_load(e, s->payload, (size_t)s->head.payload);
     must_load(status, p, bml_mcmc_ensemble_message(e));
 }
@@ -162,7 +186,9 @@ static void ensemble_run(bml_mcmc_verdict *v, watch *w) {
     const int status = bml_mcmc_run_until(w->e, v, &goal);
     must_run(status, bml_mcmc_ensemble_message(w->e));
     keep_ensemble(w->e, w->p, w->start);
-    if (status == BML_MCMC_CANCELLED) stop_here(w->p);
+    if (status == BML_MCMC_CANCELLED) {
+        stop_here(w->p);
+    }
 }
 
 /* The comment at the top of fit_sed.c. */
@@ -204,9 +230,10 @@ static void sample_ensemble(posterior *post, problem *p) {
 static int show_nested(const bml_mcmc_nested_progress *now, void *user) {
     problem *p = user;
     p->evaluations = now->evaluations;
-    if (!p->opt->quiet && isatty(2))
+    if (!p->opt->quiet && isatty(2)) {
         fprintf(stderr, "\rln Z %.2f +- %.2f, remaining %.2g, %.0f likelihoods, %.1f %% kept \033[K", now->log_z,
                 now->log_z_error, now->remaining, (double)now->evaluations, 100 * now->efficiency);
+    }
     return stop_asked() != 0;
 }
 
@@ -224,9 +251,13 @@ static void reweigh_nested(posterior *post, bml_mcmc_nested_result *r, problem *
     double heaviest = 0;
     double *ln_l = room(n, 1);
     p->solver_judges = 1;
-    if (in_pieces(ln_l, r->theta, n, p, 0)) stop_here(p);
+    if (in_pieces(ln_l, r->theta, n, p, 0)) {
+        stop_here(p);
+    }
     const int status = bml_mcmc_nested_reweigh(post->nested, r, ln_l);
-    if (status) fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
+    if (status) {
+        fail("fit_sed: %s", bml_mcmc_nested_message(post->nested));
+    }
     for (int i = 0; i < n; i++)
         heaviest = fmax(heaviest, r->weight[i]);
     printf("weighed again by the solver, %ld calls, %.1f s: ", p->solver_calls - calls, seconds_now() - begin);
@@ -284,7 +315,9 @@ static weighed weigh_chain(bml_mcmc_chain chain, problem *p) {
         copy_doubles(w.theta + i * d, chain.theta + at * d, d);
         w.weight[i] = chain.log_prob[at];
     }
-    if (in_pieces(w.lp, w.theta, w.n, p, 1)) stop_here(p);
+    if (in_pieces(w.lp, w.theta, w.n, p, 1)) {
+        stop_here(p);
+    }
     for (int i = 0; i < w.n; i++)
         w.weight[i] = w.lp[i] - w.weight[i];
     weigh(&w);
@@ -366,7 +399,9 @@ static void nested_begin(bml_mcmc_nested *s, problem *p) {
     if (before.head.payload) {
         const int status = bml_mcmc_nested_load(s, before.payload, (size_t)before.head.payload);
         must_load(status, p, bml_mcmc_nested_message(s));
-        if (!bml_mcmc_nested_get_result(s, &r)) p->evaluations = r.evaluations;
+        if (!bml_mcmc_nested_get_result(s, &r)) {
+            p->evaluations = r.evaluations;
+        }
     }
     state_free(&before);
 }
@@ -381,12 +416,18 @@ static int run_nested(bml_mcmc_nested *s, problem *p) {
     while (status == BML_MCMC_NOT_CONVERGED && (!most || p->evaluations < most)) {
         const uint64_t left = most - p->evaluations;
         status = bml_mcmc_nested_run(s, most && left < PIECE ? left : PIECE);
-        if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) continue;
+        if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) {
+            continue;
+        }
         keep_nested(s, p);
         kept = seconds_now();
     }
-    if (!status || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) keep_nested(s, p);
-    if (status == BML_MCMC_CANCELLED) stop_here(p);
+    if (!status || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) {
+        keep_nested(s, p);
+    }
+    if (status == BML_MCMC_CANCELLED) {
+        stop_here(p);
+    }
     return status;
 }
 
@@ -403,14 +444,18 @@ static void draw_nested(posterior *post, const bml_mcmc_nested_result *r, const 
     const uint64_t seed = p->opt->seed;
     double *lp = own_chain(post, n, p->n_free);
     const int status = bml_mcmc_nested_draw(post->nested, post->own, lp, (size_t)n, seed);
-    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    if (status) {
+        fail("fit_sed: %s", bml_mcmc_strerror(status));
+    }
     add_prior(lp, post, p);
 }
 
 static int nested_stands(posterior *post, const problem *p) {
     bml_mcmc_verdict v;
     bml_mcmc_nested_verdict(&v, post->nested);
-    if (v.check_ess >= 100) printf("ln Z by fresh draws: %.2f +- %.2f\n", v.check_log_z, v.check_log_z_error);
+    if (v.check_ess >= 100) {
+        printf("ln Z by fresh draws: %.2f +- %.2f\n", v.check_log_z, v.check_log_z_error);
+    }
     return stands(post, &v, p);
 }
 
@@ -429,19 +474,28 @@ static void sample_nested(posterior *post, problem *p) {
                                            .progress = show_nested,
                                            .progress_user = p};
     int status = bml_mcmc_nested_create(&post->nested, &config, why);
-    if (status) fail("fit_sed: %s", why);
+    if (status) {
+        fail("fit_sed: %s", why);
+    }
     p->solver_judges = 0;
     p->sampling = 1;
     status = run_nested(post->nested, p);
-    if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
+    if (!opt->quiet && isatty(2)) {
+        fprintf(stderr, "\r\033[K");
+    }
     post->converged = nested_stands(post, p) && !status;
     post->unfinished = status != BML_MCMC_OK;
     p->sampling = 0;
     bml_mcmc_nested_result r;
-    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r))
+    if ((status && status != BML_MCMC_NOT_CONVERGED) || bml_mcmc_nested_get_result(post->nested, &r)) {
         fail("fit_sed: %s %s", bml_mcmc_strerror(status), bml_mcmc_nested_message(post->nested));
-    if (opt->reweigh) reweigh_nested(post, &r, p);
-    if (bml_mcmc_nested_summary(post->nested, post->summary)) fail("fit_sed: out of memory");
+    }
+    if (opt->reweigh) {
+        reweigh_nested(post, &r, p);
+    }
+    if (bml_mcmc_nested_summary(post->nested, post->summary)) {
+        fail("fit_sed: out of memory");
+    }
     post->log_z = r.log_z;
     post->log_z_error = r.log_z_error;
     draw_nested(post, &r, p);
@@ -454,9 +508,10 @@ static int show_importance(const bml_mcmc_importance_progress *now, void *user) 
     static const char *const stages[3] = {"exploring", "refining", "drawing"};
     problem *p = user;
     p->evaluations = now->evaluations;
-    if (!p->opt->quiet && isatty(2))
+    if (!p->opt->quiet && isatty(2)) {
         fprintf(stderr, "\r%s: power %.2g, ln Z %.2f, %.0f likelihoods \033[K", stages[now->stage], now->power,
                 now->log_z, (double)now->evaluations);
+    }
     return stop_asked() != 0;
 }
 
@@ -473,7 +528,9 @@ static void importance_begin(bml_mcmc_importance *s, problem *p) {
     if (before.head.payload) {
         const int status = bml_mcmc_importance_load(s, before.payload, (size_t)before.head.payload);
         must_load(status, p, bml_mcmc_importance_message(s));
-        if (!bml_mcmc_importance_get_result(s, &r)) p->evaluations = r.evaluations;
+        if (!bml_mcmc_importance_get_result(s, &r)) {
+            p->evaluations = r.evaluations;
+        }
     }
     state_free(&before);
 }
@@ -489,14 +546,24 @@ static int run_importance(bml_mcmc_importance *s, problem *p) {
         const guide_round before = guide_round_begin(p);
         const uint64_t asked = p->evaluations;
         status = bml_mcmc_importance_run(s, 1);
-        if (status == BML_MCMC_CANCELLED) guide_round_undo(p, before);
-        if (status == BML_MCMC_NOT_CONVERGED && asked == p->evaluations) break;
-        if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) continue;
+        if (status == BML_MCMC_CANCELLED) {
+            guide_round_undo(p, before);
+        }
+        if (status == BML_MCMC_NOT_CONVERGED && asked == p->evaluations) {
+            break;
+        }
+        if (status != BML_MCMC_NOT_CONVERGED || !(seconds_now() > kept + state_every)) {
+            continue;
+        }
         keep_importance(s, p);
         kept = seconds_now();
     }
-    if (!status || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) keep_importance(s, p);
-    if (status == BML_MCMC_CANCELLED) stop_here(p);
+    if (!status || status == BML_MCMC_NOT_CONVERGED || status == BML_MCMC_CANCELLED) {
+        keep_importance(s, p);
+    }
+    if (status == BML_MCMC_CANCELLED) {
+        stop_here(p);
+    }
     return status;
 }
 
@@ -506,9 +573,12 @@ static void reweigh_importance(posterior *post, bml_mcmc_importance_result *r, p
     const int n = (int)r->n_points;
     double *ln_l = room(n, 1);
     p->solver_judges = 1;
-    if (in_pieces(ln_l, r->theta, n, p, 0)) stop_here(p);
-    if (bml_mcmc_importance_reweigh(post->importance, r, ln_l))
+    if (in_pieces(ln_l, r->theta, n, p, 0)) {
+        stop_here(p);
+    }
+    if (bml_mcmc_importance_reweigh(post->importance, r, ln_l)) {
         fail("fit_sed: %s", bml_mcmc_importance_message(post->importance));
+    }
     free(ln_l);
     post->net_kept = r->ess / ess;
     post->net_fit = post->net_kept > 0.5;
@@ -519,7 +589,9 @@ static void draw_importance(posterior *post, const bml_mcmc_importance_result *r
     const uint64_t seed = p->opt->seed;
     double *lp = own_chain(post, n, p->n_free);
     const int status = bml_mcmc_importance_draw(post->importance, post->own, lp, (size_t)n, seed);
-    if (status) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    if (status) {
+        fail("fit_sed: %s", bml_mcmc_strerror(status));
+    }
     add_prior(lp, post, p);
 }
 
@@ -544,22 +616,33 @@ static void sample_importance(posterior *post, problem *p) {
                                                .min_ess = opt->min_ess,
                                                .progress = show_importance,
                                                .progress_user = p};
-    if (bml_mcmc_importance_create(&post->importance, &config, why)) fail("fit_sed: %s", why);
+    if (bml_mcmc_importance_create(&post->importance, &config, why)) {
+        fail("fit_sed: %s", why);
+    }
     p->solver_judges = 0;
     p->sampling = 1;
     const int status = run_importance(post->importance, p);
     p->remember = 0;
     p->sampling = 0;
-    if (!opt->quiet && isatty(2)) fprintf(stderr, "\r\033[K");
+    if (!opt->quiet && isatty(2)) {
+        fprintf(stderr, "\r\033[K");
+    }
     bml_mcmc_importance_result r;
     snprintf(why, sizeof why, "%s", bml_mcmc_importance_message(post->importance)); /* the next call has its own */
-    if (status && status != BML_MCMC_NOT_CONVERGED) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), why);
-    if (bml_mcmc_importance_get_result(post->importance, &r))
+    if (status && status != BML_MCMC_NOT_CONVERGED) {
+        fail("fit_sed: %s: %s", bml_mcmc_strerror(status), why);
+    }
+    if (bml_mcmc_importance_get_result(post->importance, &r)) {
         fail("fit_sed: no result yet, while the sampler explores: %s; with more --calls --resume goes on", why);
+    }
     post->converged = importance_stands(post, p) && !status;
     post->unfinished = status != BML_MCMC_OK;
-    if (opt->reweigh) reweigh_importance(post, &r, p);
-    if (bml_mcmc_importance_summary(post->importance, post->summary)) fail("fit_sed: out of memory");
+    if (opt->reweigh) {
+        reweigh_importance(post, &r, p);
+    }
+    if (bml_mcmc_importance_summary(post->importance, post->summary)) {
+        fail("fit_sed: out of memory");
+    }
     post->log_z = r.log_z;
     post->log_z_error = r.log_z_error;
     draw_importance(post, &r, p);
@@ -581,8 +664,12 @@ static nuts_place nuts_theta(double *theta, const problem *p, const double *u) {
     memcpy(theta, u, (size_t)p->n_free * sizeof *theta);
     expand(full, p, u);
     for (int i = 0; i < p->n_free; i++)
-        if (p->free_par[i] == GAMMA_MAX) at.index = i;
-    if (at.index < 0) return at;
+        if (p->free_par[i] == GAMMA_MAX) {
+            at.index = i;
+        }
+    if (at.index < 0) {
+        return at;
+    }
     at.lo = full[GAMMA_MIN] + gamma_span;
     at.room = gamma_top(full) - at.lo;
     at.confined = ssc_row_confined(full) < parameters[GAMMA_MAX].hi;
@@ -594,7 +681,9 @@ static void nuts_inverse(double *u, const problem *p, const double *theta) {
     double unused[N_PAR];
     memcpy(u, theta, (size_t)p->n_free * sizeof *u);
     const nuts_place at = nuts_theta(unused, p, theta);
-    if (at.index < 0) return;
+    if (at.index < 0) {
+        return;
+    }
     const double share = (theta[at.index] - at.lo) / at.room;
     u[at.index] = fmin(fmax(share, 1e-6), 1 - 1e-6);
 }
@@ -604,7 +693,9 @@ static void prior_slope(double *d_theta, const problem *p, const double *theta) 
     double at[N_PAR];
     const double h = 1e-5;
     memset(d_theta, 0, (size_t)p->n_free * sizeof *d_theta);
-    if (!p->opt->prior) return;
+    if (!p->opt->prior) {
+        return;
+    }
     copy_doubles(at, theta, p->n_free);
     for (int k = 0; k < p->n_free; k++) {
         at[k] = theta[k] - h;
@@ -613,13 +704,17 @@ static void prior_slope(double *d_theta, const problem *p, const double *theta) 
         const double above = bml_mcmc_prior_log_density(p->prior, at);
         at[k] = theta[k];
         const int inside = below > -HUGE_VAL && above > -HUGE_VAL;
-        if (inside) d_theta[k] = (above - below) / (2 * h);
+        if (inside) {
+            d_theta[k] = (above - below) / (2 * h);
+        }
     }
 }
 
 /* The gradient g [n_free] of ln posterior by theta becomes that by u, the Jacobian's own slope with it. */
 static void nuts_gradient(double *g, const problem *p, const nuts_place *at, const double *u) {
-    if (at->index < 0) return;
+    if (at->index < 0) {
+        return;
+    }
     const double share = u[at->index];
     const double by_max = g[at->index];
     const double by_bottom = by_max * (1 - share) - 1 / at->room;
@@ -627,8 +722,12 @@ static void nuts_gradient(double *g, const problem *p, const nuts_place *at, con
     g[at->index] = by_max * at->room;
     for (int k = 0; k < p->n_free; k++) {
         const int par = p->free_par[k];
-        if (par == GAMMA_MIN) g[k] += by_bottom;
-        if (par == R || par == B) g[k] += by_top;
+        if (par == GAMMA_MIN) {
+            g[k] += by_bottom;
+        }
+        if (par == R || par == B) {
+            g[k] += by_top;
+        }
     }
 }
 
@@ -652,7 +751,9 @@ static void nuts_block(double *lp, double *gradient, const double *u, int from, 
         const double jacobian = room > 0 ? log(room) : -HUGE_VAL;
         lp[i] += bml_mcmc_prior_log_density(p->prior, theta[i]) + jacobian;
         const int possible = lp[i] > -HUGE_VAL;
-        if (!possible) lp[i] = -HUGE_VAL;
+        if (!possible) {
+            lp[i] = -HUGE_VAL;
+        }
         prior_slope(g, p, theta[i]);
         for (int k = 0; k < d; k++)
             g[k] += d_full[i * N_PAR + p->free_par[k]];
@@ -691,7 +792,9 @@ static void keep_nuts(bml_mcmc_nuts *s, const problem *p, double *start) {
 }
 
 static int nuts_status(bml_mcmc_nuts *s, posterior *post, const problem *p) {
-    if (bml_mcmc_nuts_chain(s).n_steps == 0) return BML_MCMC_NOT_CONVERGED;
+    if (bml_mcmc_nuts_chain(s).n_steps == 0) {
+        return BML_MCMC_NOT_CONVERGED;
+    }
     const int status = bml_mcmc_summarize(post->summary, bml_mcmc_nuts_chain(s));
     must(status);
     return status || has_ess(post->summary, p) ? status : BML_MCMC_NOT_CONVERGED;
@@ -707,7 +810,9 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, const problem *p, const s
     int status = nuts_status(s, post, p);
     while (status) {
         const long done = (long)bml_mcmc_nuts_chain(s).n_steps;
-        if (done >= p->opt->draws) break;
+        if (done >= p->opt->draws) {
+            break;
+        }
         const long block_end = (done / NUTS_BLOCK + 1) * NUTS_BLOCK;
         const long next = block_end < p->opt->draws ? block_end : p->opt->draws;
         status = bml_mcmc_nuts_run(s, (size_t)(next - done));
@@ -716,7 +821,9 @@ static int nuts_run(bml_mcmc_nuts *s, posterior *post, const problem *p, const s
             keep_nuts(s, p, start);
             kept = seconds_now();
         }
-        if (status) stop_here(p);
+        if (status) {
+            stop_here(p);
+        }
         status = nuts_status(s, post, p);
     }
     keep_nuts(s, p, start);
@@ -745,7 +852,9 @@ static void nuts_places(double *u, double *lower, double *upper, const problem *
     const int d = p->n_free;
     bml_mcmc_prior_limits(lower, upper, p->prior);
     for (int k = 0; k < d; k++) {
-        if (p->free_par[k] != GAMMA_MAX) continue;
+        if (p->free_par[k] != GAMMA_MAX) {
+            continue;
+        }
         lower[k] = 0;
         upper[k] = 1;
     }
@@ -775,9 +884,13 @@ static bml_mcmc_nuts *nuts_make(problem *p, const double *start, progress_bar *b
                                          .gradient_tolerance = 2e-2,
                                          .progress = show_nuts,
                                          .progress_user = bar};
-    if (bml_mcmc_nuts_create(&s, &config, why)) fail("fit_sed: %s", why);
+    if (bml_mcmc_nuts_create(&s, &config, why)) {
+        fail("fit_sed: %s", why);
+    }
     const int status = bml_mcmc_nuts_start(s, u);
-    if (status) fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+    if (status) {
+        fail("fit_sed: %s: %s", bml_mcmc_strerror(status), bml_mcmc_nuts_message(s));
+    }
     return s;
 }
 
@@ -818,7 +931,9 @@ static void sample_posterior(posterior *post, problem *p) {
     samplers[p->opt->sampler](post, p);
     post->steps = (long)post->chain.n_steps;
     post->chains = post->chain.n_walkers;
-    if (p->opt->reweigh && post->markov) reweigh_chain(post, p);
+    if (p->opt->reweigh && post->markov) {
+        reweigh_chain(post, p);
+    }
 }
 
 static void posterior_free(posterior *post) {

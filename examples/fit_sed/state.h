@@ -45,7 +45,9 @@ static uint64_t state_sum(uint64_t sum, const void *data, size_t size) {
 
 /* Writes a part and adds it to the sum. */
 static void state_put(FILE *f, state_head *h, const void *data, size_t size) {
-    if (size) fwrite(data, 1, size, f);
+    if (size) {
+        fwrite(data, 1, size, f);
+    }
     h->sum = state_sum(h->sum, data, size);
 }
 
@@ -74,7 +76,9 @@ static uint64_t state_settings(const problem *p) {
 
 static double seconds_begun(void) {
     static double begun;
-    if (begun == 0) begun = seconds_now();
+    if (begun == 0) {
+        begun = seconds_now();
+    }
     return begun;
 }
 
@@ -112,10 +116,14 @@ static int state_try(const problem *p, state *s, char *err) {
     h.still = s->head.still;
     h.best = s->head.best;
     h.payload = s->head.payload;
-    if (!s->start) h.walkers = 0;
+    if (!s->start) {
+        h.walkers = 0;
+    }
     out_file o;
     size_t guide_size;
-    if (out_begin(&o, p->opt->out, "state.bin", err)) return -1;
+    if (out_begin(&o, p->opt->out, "state.bin", err)) {
+        return -1;
+    }
     unsigned char *net = guide_bytes(&guide_size, p);
     h.guide = guide_size;
     fwrite(&h, sizeof h, 1, o.f); /* again below, with the sum */
@@ -142,13 +150,17 @@ static int state_try(const problem *p, state *s, char *err) {
 /* The same at the end of a run: what cannot be kept is lost. */
 static void state_write(const problem *p, state *s) {
     char err[ERROR_SIZE];
-    if (state_try(p, s, err)) fail("%s; what this run has done is lost", err);
+    if (state_try(p, s, err)) {
+        fail("%s; what this run has done is lost", err);
+    }
 }
 
 /* A part of the file; NULL where it ends too soon. */
 static const char *state_take(const char **at, const char *end, size_t count, size_t width) {
     const char *part = *at;
-    if (width && count > (size_t)(end - part) / width) return NULL;
+    if (width && count > (size_t)(end - part) / width) {
+        return NULL;
+    }
     *at = part + count * width;
     return part;
 }
@@ -156,8 +168,12 @@ static const char *state_take(const char **at, const char *end, size_t count, si
 /* A copy of rows of doubles; dies when memory ends. */
 static double *state_rows(const char *part, size_t count) {
     double *rows = malloc((count + 1) * sizeof *rows);
-    if (!rows) fail("fit_sed: out of memory");
-    if (count) memcpy(rows, part, count * sizeof *rows);
+    if (!rows) {
+        fail("fit_sed: out of memory");
+    }
+    if (count) {
+        memcpy(rows, part, count * sizeof *rows);
+    }
     return rows;
 }
 
@@ -173,21 +189,39 @@ static void state_learned(problem *p, const state_head *h, const char *const *pa
     m->best = h->learned_best;
     p->archive_n = (int)h->archive_n;
     p->archive = state_rows(part[4], (size_t)h->archive_n * (size_t)p->n_free);
-    if (!h->response_terms) return;
+    if (!h->response_terms) {
+        return;
+    }
     memcpy(&p->response, part[5], sizeof p->response);
     p->response.coef = state_rows(part[6], (size_t)h->response_terms * n);
 }
 
 /* Why a file is no state of this run; NULL: it is one. */
 static const char *state_wrong(const problem *p, const state_head *h) {
-    if (h->seed != p->opt->seed) return "saved with other settings: seed";
-    if (h->sampler != p->opt->sampler) return "saved with other settings: sampler";
-    if (h->n_free != p->n_free) return "saved with other settings: free parameters";
-    if (h->points != p->sed.n) return "saved with other settings: points of the table";
-    if (h->walkers && h->walkers != p->opt->walkers) return "saved with other settings: walkers";
-    if (h->settings != state_settings(p)) return "saved with other settings: the model, or the table's points";
-    if (h->phase < PHASE_CLIMB || h->phase > PHASE_SAMPLE || h->round < 0 || h->round > 1000) return "is damaged";
-    if (h->learned < 0 || h->archive_n < 0 || h->walkers < 0 || h->archive_n > INT_MAX) return "is damaged";
+    if (h->seed != p->opt->seed) {
+        return "saved with other settings: seed";
+    }
+    if (h->sampler != p->opt->sampler) {
+        return "saved with other settings: sampler";
+    }
+    if (h->n_free != p->n_free) {
+        return "saved with other settings: free parameters";
+    }
+    if (h->points != p->sed.n) {
+        return "saved with other settings: points of the table";
+    }
+    if (h->walkers && h->walkers != p->opt->walkers) {
+        return "saved with other settings: walkers";
+    }
+    if (h->settings != state_settings(p)) {
+        return "saved with other settings: the model, or the table's points";
+    }
+    if (h->phase < PHASE_CLIMB || h->phase > PHASE_SAMPLE || h->round < 0 || h->round > 1000) {
+        return "is damaged";
+    }
+    if (h->learned < 0 || h->archive_n < 0 || h->walkers < 0 || h->archive_n > INT_MAX) {
+        return "is damaged";
+    }
     return h->response_terms < 0 || h->response_terms > RESPONSE_TERMS ? "is damaged" : NULL;
 }
 
@@ -211,11 +245,17 @@ static int state_parts(const char **part, const problem *p, const state_head *h,
 /* The response of a file must be one of this problem. */
 static int state_response_wrong(const problem *p, const state_head *h, const char *part) {
     response r;
-    if (!h->response_terms) return 0;
+    if (!h->response_terms) {
+        return 0;
+    }
     memcpy(&r, part, sizeof r);
-    if (r.n_dim != p->n_model || r.n_out != p->sed.n || r.n_terms != h->response_terms) return 1;
+    if (r.n_dim != p->n_model || r.n_out != p->sed.n || r.n_terms != h->response_terms) {
+        return 1;
+    }
     for (int t = 1; t < r.n_terms; t++)
-        if (r.parent[t] < 0 || r.parent[t] >= t || r.factor[t] < 0 || r.factor[t] >= r.n_dim) return 1;
+        if (r.parent[t] < 0 || r.parent[t] >= t || r.factor[t] < 0 || r.factor[t] >= r.n_dim) {
+            return 1;
+        }
     return 0;
 }
 
@@ -227,26 +267,43 @@ static void state_read(state *s, problem *p) {
     size_t size;
     snprintf(path, sizeof path, "%s/state.bin", p->opt->out);
     char *bytes = file_read(&size, path, err);
-    if (!bytes) fail("%s", err);
+    if (!bytes) {
+        fail("%s", err);
+    }
     state_head *h = &s->head;
     const int whole = size >= sizeof *h && !memcmp(bytes, state_magic, sizeof state_magic);
-    if (!whole) fail("%s: is no state of fit_sed", path);
+    if (!whole) {
+        fail("%s: is no state of fit_sed", path);
+    }
     memcpy(h, bytes, sizeof *h);
     const uint64_t sum = h->sum;
     h->sum = 0;
     uint64_t now = state_sum(14695981039346656037u, bytes + sizeof *h, size - sizeof *h);
-    if (h->head_size != sizeof *h || sum != state_sum(now, h, sizeof *h))
+    if (h->head_size != sizeof *h || sum != state_sum(now, h, sizeof *h)) {
         fail("%s: is damaged, or of another machine", path);
+    }
     const char *wrong = state_wrong(p, h);
-    if (!wrong && state_parts(part, p, h, bytes + sizeof *h, bytes + size)) wrong = "is damaged";
-    if (!wrong && state_response_wrong(p, h, part[5])) wrong = "is damaged";
-    if (wrong) fail("%s: %s", path, wrong);
-    if (h->walkers) s->start = state_rows(part[0], (size_t)h->walkers * (size_t)p->n_free);
+    if (!wrong && state_parts(part, p, h, bytes + sizeof *h, bytes + size)) {
+        wrong = "is damaged";
+    }
+    if (!wrong && state_response_wrong(p, h, part[5])) {
+        wrong = "is damaged";
+    }
+    if (wrong) {
+        fail("%s: %s", path, wrong);
+    }
+    if (h->walkers) {
+        s->start = state_rows(part[0], (size_t)h->walkers * (size_t)p->n_free);
+    }
     s->payload = malloc((size_t)h->payload + 1);
-    if (!s->payload) fail("fit_sed: out of memory");
+    if (!s->payload) {
+        fail("fit_sed: out of memory");
+    }
     memcpy(s->payload, part[8], (size_t)h->payload);
     state_learned(p, h, part);
-    if (guide_from_bytes(p, (const unsigned char *)part[7], (size_t)h->guide)) fail("%s: is damaged", path);
+    if (guide_from_bytes(p, (const unsigned char *)part[7], (size_t)h->guide)) {
+        fail("%s: is damaged", path);
+    }
     p->pin = p->guide.net != NULL;
     p->solver_calls = (long)h->solver_calls;
     p->network_calls = (long)h->network_calls;
@@ -279,25 +336,37 @@ static void stop_here(const problem *p) {
    to keep. A full disk ends no run that has not been asked to stop: there may be room again for the results. */
 static void state_keep(const problem *p, double *start, void *payload, size_t size, int status) {
     state s = {.head = {.phase = PHASE_SAMPLE, .payload = size}, .start = start, .payload = payload};
-    if (status == BML_MCMC_NOT_STARTED) s.head.payload = 0;
-    if (status && status != BML_MCMC_NOT_STARTED) fail("fit_sed: %s", bml_mcmc_strerror(status));
+    if (status == BML_MCMC_NOT_STARTED) {
+        s.head.payload = 0;
+    }
+    if (status && status != BML_MCMC_NOT_STARTED) {
+        fail("fit_sed: %s", bml_mcmc_strerror(status));
+    }
     char err[ERROR_SIZE];
     const int lost = state_try(p, &s, err);
-    if (lost && stop_asked()) fail("%s; what this run has done is lost", err);
-    if (lost) fprintf(stderr, "%s; the run goes on without a state to resume from\n", err);
+    if (lost && stop_asked()) {
+        fail("%s; what this run has done is lost", err);
+    }
+    if (lost) {
+        fprintf(stderr, "%s; the run goes on without a state to resume from\n", err);
+    }
     free(payload);
 }
 
 static void *state_room(size_t size) {
     void *bytes = malloc(size + 1);
-    if (!bytes) fail("fit_sed: out of memory");
+    if (!bytes) {
+        fail("fit_sed: out of memory");
+    }
     return bytes;
 }
 
 /* Where a run begins: the state of an earlier leg, or nothing. */
 static state state_begin(problem *p) {
     state s = {.head = {.phase = PHASE_CLIMB, .best = -HUGE_VAL}};
-    if (p->opt->resume) state_read(&s, p);
+    if (p->opt->resume) {
+        state_read(&s, p);
+    }
     return s;
 }
 #endif

@@ -190,6 +190,12 @@ static int command_infer(session *s) {
 
 /* ==== judge ======================================================================================================= */
 
+/* R^2 or its error as text, which one spectrum, or a constant truth, does not have. */
+static const char *r2_text(char text[32], double r2) {
+    snprintf(text, 32, "%.4f", r2);
+    return isfinite(r2) ? text : "-";
+}
+
 /* Coverage, R^2 and ranks of n verdicts, a line each parameter. */
 static void judge_table(const session *s, const xray_verdict *v, int n, int which) {
     int *rank = xray_alloc((size_t)n, sizeof *rank);
@@ -219,7 +225,11 @@ static void judge_table(const session *s, const xray_verdict *v, int n, int whic
         mean.promised += one.promised / d;
         int to = k < d ? k + 1 : d;
         double error = xray_judge_r2_error(v, n, which, k % d, to);
-        printf(" %9.4f %7.4f %9.4f", one.r2, error, one.promised);
+        char r2[32];
+        char spread[32];
+        char promised[32];
+        printf(" %9s %7s", r2_text(r2, one.r2), r2_text(spread, error));
+        printf(" %9s", r2_text(promised, one.promised));
         if (k < d) {
             printf(" %9.2g\n", one.rank_p);
         } else {
@@ -292,8 +302,12 @@ static void judge_nested(session *s, const xray_set *set, const xray_verdict *v,
     double error = xray_judge_r2_error(w, n, which, 0, d);
     const char *whose = which ? "resampled" : "network's";
     printf("nested sampling of the first %d, %.1f s each: ", n, each);
-    printf("R^2 of its means %.4f +- %.4f, ", r2[1], error);
-    printf("of the %s ones of the same spectra %.4f; ", whose, r2[0]);
+    if (isfinite(r2[1])) {
+        printf("R^2 of its means %.4f +- %.4f, ", r2[1], error);
+        printf("of the %s ones of the same spectra %.4f; ", whose, r2[0]);
+    } else {
+        printf("truths that do not vary, or one, have no R^2; ");
+    }
     printf("apart by %.2f sd (rms), %.2f at most\n", sqrt(off), worst);
     free(w);
     free(theta);

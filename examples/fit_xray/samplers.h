@@ -24,7 +24,9 @@ static void sampler_fails(const session *s, int status, const char *message) {
 static double *room_for_draws(const session *s) {
     const size_t d = (size_t)s->fitter[0]->n_free;
     double *theta = xray_alloc((size_t)s->opt->draws, d * sizeof *theta);
-    if (!theta) fail("fit_xray: out of memory");
+    if (!theta) {
+        fail("fit_xray: out of memory");
+    }
     return theta;
 }
 
@@ -96,12 +98,20 @@ static void ensemble_draws(session *s, double *theta, long n, ensemble_result *r
     progress_begin(&bar, "sampling", steps, opt->quiet);
     char why[BML_MCMC_MESSAGE];
     int status = bml_mcmc_ensemble_create(&e, &config, why);
-    if (!status) status = bml_mcmc_start_ball(e, center, radius);
-    if (!status) status = bml_mcmc_run_until(e, &r->verdict, &goal);
+    if (!status) {
+        status = bml_mcmc_start_ball(e, center, radius);
+    }
+    if (!status) {
+        status = bml_mcmc_run_until(e, &r->verdict, &goal);
+    }
     progress_end(&bar);
     const size_t burn = r->verdict.burn;
-    if (is_result(status)) status = bml_mcmc_ensemble_summary(e, r->summary, burn);
-    if (!is_result(status)) sampler_fails(s, status, e ? bml_mcmc_ensemble_message(e) : why);
+    if (is_result(status)) {
+        status = bml_mcmc_ensemble_summary(e, r->summary, burn);
+    }
+    if (!is_result(status)) {
+        sampler_fails(s, status, e ? bml_mcmc_ensemble_message(e) : why);
+    }
     const bml_mcmc_chain chain = bml_mcmc_chain_drop(bml_mcmc_ensemble_chain(e), burn);
     draws_of_chain(theta, n, chain);
     r->steps = chain.n_steps;
@@ -115,14 +125,18 @@ static void verdict_of_sampler(verdict *v, const bml_mcmc_verdict *own) {
     int refused = 0;
     for (int i = 0; i < own->n_reasons; i++) {
         const bml_mcmc_reason *reason = &own->reason[i];
-        if (reason->kind == BML_MCMC_REASON_STUCK)
+        if (reason->kind == BML_MCMC_REASON_STUCK) {
             verdict_add(v, VERDICT_GREEN, "stuck_walkers", reason->value, "%s.", reason->text);
-        if (!reason->refuses || reason->kind == BML_MCMC_REASON_RANK) continue;
+        }
+        if (!reason->refuses || reason->kind == BML_MCMC_REASON_RANK) {
+            continue;
+        }
         verdict_add(v, VERDICT_RED, "converged", reason->value, "NOT CONVERGED: %s.", reason->text);
         refused = 1;
     }
-    if (!refused && own->status && own->status != BML_MCMC_NOT_CONVERGED)
+    if (!refused && own->status && own->status != BML_MCMC_NOT_CONVERGED) {
         verdict_add(v, VERDICT_RED, "converged", 0, "The run could not be judged: %s.", bml_mcmc_strerror(own->status));
+    }
 }
 
 /* The quality of the best fit, the edges of the prior, the data. */
@@ -171,7 +185,9 @@ static int nested_progress(const bml_mcmc_nested_progress *p, void *user) {
     char note[96];
     snprintf(note, sizeof note, "ln Z %.2f, %.3g of it left", p->log_z, p->remaining);
     double done = 1;
-    if (p->remaining > 0) done = fmin(1, log(p->remaining) / log(0.01));
+    if (p->remaining > 0) {
+        done = fmin(1, log(p->remaining) / log(0.01));
+    }
     progress_at(user, done, note);
     return 0;
 }
@@ -194,12 +210,20 @@ static bml_mcmc_nested *nested_draws(session *s, double *theta, long n, bml_mcmc
     progress_begin(&bar, "nested sampling", 1, s->opt->quiet);
     char why[BML_MCMC_MESSAGE];
     int status = bml_mcmc_nested_create(&sampler, &config, why);
-    if (!status) status = bml_mcmc_nested_run(sampler, 0);
+    if (!status) {
+        status = bml_mcmc_nested_run(sampler, 0);
+    }
     progress_end(&bar);
-    if (is_result(status)) status = bml_mcmc_nested_get_result(sampler, r);
+    if (is_result(status)) {
+        status = bml_mcmc_nested_get_result(sampler, r);
+    }
     const uint64_t seed = s->opt->seed;
-    if (!status) status = bml_mcmc_nested_draw(sampler, theta, NULL, (size_t)n, seed);
-    if (status) sampler_fails(s, status, sampler ? bml_mcmc_nested_message(sampler) : why);
+    if (!status) {
+        status = bml_mcmc_nested_draw(sampler, theta, NULL, (size_t)n, seed);
+    }
+    if (status) {
+        sampler_fails(s, status, sampler ? bml_mcmc_nested_message(sampler) : why);
+    }
     return sampler;
 }
 

@@ -140,10 +140,20 @@ static void verdict_quality(verdict *v, const session *s, const xray_best *best,
         verdict_add(v, VERDICT_RED, "w_per_bin", per_bin,
                     "W is %.3g a bin, where a good fit has about 1: is the background the source itself?", per_bin);
     }
-    if (isnan(g->sigmas)) {
+    if (n_bin <= s->fitter[0]->n_free) {
+        verdict_add(v, VERDICT_YELLOW, "goodness", per_bin, "%d bins cannot test a model of %d free parameters.", n_bin,
+                    s->fitter[0]->n_free);
+        return;
+    }
+    if (isnan(g->sigmas) && g->n == 0) {
         int hopeless = per_bin > 1 + 10 * sqrt(2.0 / n_bin);
         verdict_add(v, hopeless ? VERDICT_RED : VERDICT_YELLOW, "goodness", per_bin,
                     "How good the fit is was not asked (--simulations 0): %.3g a bin.", per_bin);
+        return;
+    }
+    if (!isfinite(g->sigmas)) { /* no counts, or one simulation */
+        verdict_add(v, VERDICT_YELLOW, "goodness", per_bin,
+                    "How good the fit is cannot be told: of spectra like this one no scatter is known.");
         return;
     }
     int colour = verdict_colour(g->sigmas, 2.326, 5); /* one in a hundred; beyond any doubt */

@@ -206,8 +206,8 @@ static inline int xray_judge(xray_verdict *out, const xray_judging *g, int n, in
 /* One parameter's numbers over n verdicts. rank[n]: room. */
 typedef struct xray_score {
     double coverage[4]; /* share of truths in the central 50, 68, 90, 95 % */
-    double r2;          /* of the means */
-    double promised;    /* by the widths */
+    double r2;          /* of the means; NaN where the truths do not vary, as that of one spectrum */
+    double promised;    /* by the widths; NaN as r2 */
     double rank_p;      /* that ranks are uniform */
 } xray_score;
 
@@ -216,10 +216,10 @@ static const double xray_levels[4] = {0.5, 0.68, 0.9, 0.95};
 static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *rank, int n, int which, int k) {
     double square = 0;
     double total = 0;
-    double average = 0;
+    double average = v[0].truth[k]; /* from the first, so that equal truths have no variance, not that of rounding */
     double variance = 0;
     for (int i = 0; i < n; i++)
-        average += v[i].truth[k] / n;
+        average += (v[i].truth[k] - v[0].truth[k]) / n;
     for (int i = 0; i < n; i++) {
         double truth = v[i].truth[k];
         double mean = v[i].mean[which][k];
@@ -228,8 +228,9 @@ static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *r
         variance += pow(v[i].sd[which][k], 2);
         rank[i] = v[i].rank[which][k];
     }
-    s->r2 = 1 - square / total;
-    s->promised = 1 - variance / total;
+    int varies = total > 0;
+    s->r2 = varies ? 1 - square / total : (double)NAN;
+    s->promised = varies ? 1 - variance / total : (double)NAN;
     double sd;
     for (int l = 0; l < 4; l++)
         bml_mcmc_coverage(&s->coverage[l], &sd, rank, n, XRAY_JUDGE_DRAWS, xray_levels[l]);
@@ -237,15 +238,17 @@ static inline void xray_judge_score(xray_score *s, const xray_verdict *v, int *r
 }
 
 /* Standard error of the R^2 of parameters from ... to - 1, averaged over them, by the delta method: R^2 = 1 - E/V, mean
-   squared error over variance of the truths, moves with spectrum i by -(error_i^2 - E/V (truth_i - mean)^2)/(n V). */
+   squared error over variance of the truths, moves with spectrum i by -(error_i^2 - E/V (truth_i - mean)^2)/(n V). NaN
+   where the truths do not vary. */
 static inline double xray_judge_r2_error(const xray_verdict *v, int n, int which, int from, int to) {
     double sum = 0;
-    double mean[XRAY_MAX_FREE] = {0};
+    double mean[XRAY_MAX_FREE];
     double e[XRAY_MAX_FREE] = {0};
     double var[XRAY_MAX_FREE] = {0};
+    memcpy(mean, v[0].truth, sizeof mean);
     for (int i = 0; i < n; i++)
         for (int k = from; k < to; k++)
-            mean[k] += v[i].truth[k] / n;
+            mean[k] += (v[i].truth[k] - v[0].truth[k]) / n;
     for (int i = 0; i < n; i++)
         for (int k = from; k < to; k++) {
             double error = v[i].truth[k] - v[i].mean[which][k];

@@ -33,6 +33,14 @@
 #include "bml_nn.h"
 #include "xray_fit.h"
 
+/* c[0] x^(n-1) + ... + c[n-1] */
+static inline double xray_horner(const double *c, int n, double x) {
+    double sum = c[0];
+    for (int i = 1; i < n; i++)
+        sum = sum * x + c[i];
+    return sum;
+}
+
 /* Inverse of the normal distribution (Acklam's rational start, one step of Halley): relative error below 1e-14. */
 static inline double xray_probit(double p) {
     static const double a[] = {-3.969683028665376e1, 2.209460984245205e2,  -2.759285104469687e2,
@@ -42,21 +50,24 @@ static inline double xray_probit(double p) {
     static const double c[] = {-7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838,
                                -2.549732539343734,    4.374664141464968,     2.938163982698783};
     static const double d[] = {7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416};
-    p = p > 1e-300 ? (p < 1 - 1e-16 ? p : 1 - 1e-16) : 1e-300;
+    if (!(p > 1e-300)) {
+        p = 1e-300;
+    }
+    if (!(p < 1 - 1e-16)) {
+        p = 1 - 1e-16;
+    }
     double q;
     double x;
     if (p < 0.02425 || p > 1 - 0.02425) {
         q = sqrt(-2 * log(p < 0.5 ? p : 1 - p));
-        x = (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
-            ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
+        x = xray_horner(c, 6, q) / (xray_horner(d, 4, q) * q + 1);
         if (p > 0.5) {
             x = -x;
         }
     } else {
         q = p - 0.5;
         double r = q * q;
-        x = (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
-            (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+        x = xray_horner(a, 6, r) * q / (xray_horner(b, 5, r) * r + 1);
     }
     double e = 0.5 * erfc(-x / 1.4142135623730951) - p;
     e *= 2.5066282746310002 * exp(0.5 * x * x);
@@ -65,6 +76,46 @@ static inline double xray_probit(double p) {
 
 static inline double xray_normal_cdf(double x) {
     return 0.5 * erfc(-x / 1.4142135623730951);
+}
+
+/* Where row i of rows of d numbers begins. */
+static inline size_t xray_at(long i, int d) {
+    return (size_t)i * (size_t)d;
+}
+
+/* Solves L x = y for the lower triangular L[d][d]. */
+static inline void xray_forward(double *x, const double *L, const double *y, int d) {
+    for (int i = 0; i < d; i++) {
+        const double *row = L + i * d;
+        double s = y[i];
+        for (int j = 0; j < i; j++)
+            s -= row[j] * x[j];
+        x[i] = s / row[i];
+    }
+}
+
+/* |L (z - mean)|^2 for the lower triangular L[d][d]. */
+static inline double xray_square(const double *L, const double *z, const double *mean, int d) {
+    double s = 0;
+    for (int i = 0; i < d; i++) {
+        const double *row = L + i * d;
+        double y = 0;
+        for (int j = 0; j <= i; j++)
+            y += row[j] * (z[j] - mean[j]);
+        s += y * y;
+    }
+    return s;
+}
+
+/* The number of the share that u in (0,1) falls to, of n that add up to 1. */
+static inline int xray_pick(const double *share, int n, double u) {
+    int c = 0;
+    double left = u - share[0];
+    while (c + 1 < n && left > 0) {
+        c++;
+        left -= share[c];
+    }
+    return c;
 }
 
 /* ==== mixtures ====================================================================================================
@@ -94,22 +145,28 @@ static inline void xray_mixture_from(xray_mixture *m, const bml_nn_real *row, in
     double sum = 0;
     m->k = k;
     m->d = d;
-    for (int c = 0; c < k; c++)
-        top = fmax(top, (double)row[c * xray_mixture_size(d)]);
+    for (int c = 0; c < k; c++) {
+        double logit = (double)row[c * xray_mixture_size(d)];
+        top = fmax(top, logit);
+    }
     for (int c = 0; c < k; c++) {
         const bml_nn_real *p = row + c * xray_mixture_size(d);
-        sum += exp((double)p[0] - top);
-        m->log_share[c] = (double)p[0] - top;
+        double logit = (double)p[0] - top;
+        sum += exp(logit);
+        m->log_share[c] = logit;
         m->log_det[c] = 0;
         for (int i = 0; i < d; i++)
             m->mean[c][i] = (double)p[1 + i];
         p += 1 + d;
-        for (int i = 0; i < d; p += ++i) {
-            double e = exp(fmin(fmax((double)p[i], -30), 30)) / wider;
+        for (int i = 0; i < d; i++) {
+            double *l = m->l[c] + i * d;
+            double log_l = fmin(fmax((double)p[i], -30), 30);
+            double e = exp(log_l) / wider;
             for (int j = 0; j < i; j++)
-                m->l[c][i * d + j] = (double)p[j] * e;
-            m->l[c][i * d + i] = e;
+                l[j] = (double)p[j] * e;
+            l[i] = e;
             m->log_det[c] += log(e);
+            p += i + 1;
         }
     }
     for (int c = 0; c < k; c++)
@@ -123,13 +180,7 @@ static inline double xray_mixture_log(const xray_mixture *m, const double *z) {
     double sum = 0;
     int d = m->d;
     for (int c = 0; c < m->k; c++) {
-        double s = 0;
-        for (int i = 0; i < d; i++) {
-            double y = 0;
-            for (int j = 0; j <= i; j++)
-                y += m->l[c][i * d + j] * (z[j] - m->mean[c][j]);
-            s += y * y;
-        }
+        double s = xray_square(m->l[c], z, m->mean[c], d);
         each[c] = m->log_share[c] + m->log_det[c] - 0.5 * s - 0.91893853320467274 * d;
         top = fmax(top, each[c]);
     }
@@ -140,19 +191,18 @@ static inline double xray_mixture_log(const xray_mixture *m, const double *z) {
 
 /* One draw; times `wider` from its mean. */
 static inline void xray_mixture_draw(double *z, const xray_mixture *m, double wider, bml_mcmc_rng *rng) {
-    double u = bml_mcmc_rng_uniform(rng);
+    double share[XRAY_MAX_K];
+    double y[XRAY_MAX_FREE];
     double e[XRAY_MAX_FREE];
-    int c = 0;
     int d = m->d;
-    while (c + 1 < m->k && (u -= exp(m->log_share[c])) > 0)
-        c++;
-    for (int i = 0; i < d; i++) {
-        double s = bml_mcmc_rng_normal(rng) * wider;
-        for (int j = 0; j < i; j++)
-            s -= m->l[c][i * d + j] * e[j];
-        e[i] = s / m->l[c][i * d + i];
+    for (int c = 0; c < m->k; c++)
+        share[c] = exp(m->log_share[c]);
+    int c = xray_pick(share, m->k, bml_mcmc_rng_uniform(rng));
+    for (int i = 0; i < d; i++)
+        y[i] = bml_mcmc_rng_normal(rng) * wider;
+    xray_forward(e, m->l[c], y, d);
+    for (int i = 0; i < d; i++)
         z[i] = m->mean[c][i] + e[i];
-    }
 }
 
 /* ==== importance resampling ======================================================================================= */
@@ -160,7 +210,8 @@ static inline void xray_mixture_draw(double *z, const xray_mixture *m, double wi
 /* log_target[n] of z[n][d]: ln likelihood + ln normal density of z; -INFINITY is allowed. */
 typedef void (*xray_target)(double *log_target, const double *z, int n, int d, void *user);
 
-enum { XRAY_STAGES = 24, XRAY_T = 4 };
+enum { XRAY_STAGES = 24 };
+enum { XRAY_T = 4 };
 
 typedef struct xray_resampling {
     int first;     /* draws from the network; 0: 1500 */
@@ -200,31 +251,25 @@ typedef struct xray_t {
 static const double xray_t_nu = 5;
 
 static inline double xray_t_log(const xray_t *t, const double *z) {
-    double s = 0;
-    for (int i = 0; i < t->d; i++) {
-        double y = 0;
-        for (int j = 0; j <= i; j++)
-            y += t->l[i * t->d + j] * (z[j] - t->mean[j]);
-        s += y * y;
-    }
+    double s = xray_square(t->l, z, t->mean, t->d);
     return t->log_norm - 0.5 * (xray_t_nu + t->d) * log1p(s / xray_t_nu);
 }
 
 static inline void xray_t_draw(double *z, const xray_t *t, bml_mcmc_rng *rng) {
     double chi2 = 0;
+    double y[XRAY_MAX_FREE];
     double e[XRAY_MAX_FREE];
     int d = t->d;
     for (int i = 0; i < (int)xray_t_nu; i++) {
         double x = bml_mcmc_rng_normal(rng);
         chi2 += x * x;
     }
-    for (int i = 0; i < d; i++) {
-        double s = bml_mcmc_rng_normal(rng) * sqrt(xray_t_nu / chi2);
-        for (int j = 0; j < i; j++)
-            s -= t->l[i * d + j] * e[j];
-        e[i] = s / t->l[i * d + i];
+    double wider = sqrt(xray_t_nu / chi2);
+    for (int i = 0; i < d; i++)
+        y[i] = bml_mcmc_rng_normal(rng) * wider;
+    xray_forward(e, t->l, y, d);
+    for (int i = 0; i < d; i++)
         z[i] = t->mean[i] + e[i];
-    }
 }
 
 /* The t with that mean[d] and covariance, given in cov[d][d], whose lower half is used up; 0 where it is degenerate. */
@@ -237,17 +282,16 @@ static inline int xray_t_make(xray_t *t, const double *mean, double *cov, int d)
         return 0;
     }
     for (int k = 0; k < d; k++) { /* the lower factor of cov is C; L = C^-1 is lower triangular too */
-        for (int i = 0; i < d; i++) {
-            double sum = i == k;
-            for (int j = 0; j < i; j++)
-                sum -= cov[i * d + j] * x[j];
-            x[i] = sum / cov[i * d + i];
+        double unit[XRAY_MAX_FREE] = {0};
+        unit[k] = 1;
+        xray_forward(x, cov, unit, d);
+        for (int i = 0; i < d; i++)
             t->l[i * d + k] = x[i];
-        }
         t->log_norm -= log(cov[k * d + k]);
     }
-    t->log_norm +=
-        lgamma(0.5 * (xray_t_nu + d)) - lgamma(0.5 * xray_t_nu) - 0.5 * d * log(xray_t_nu * 3.141592653589793);
+    double of_both = lgamma(0.5 * (xray_t_nu + d));
+    double of_nu = lgamma(0.5 * xray_t_nu);
+    t->log_norm += of_both - of_nu - 0.5 * d * log(xray_t_nu * 3.141592653589793);
     return 1;
 }
 
@@ -257,20 +301,25 @@ static inline int xray_t_fit(xray_t *t, const double *z, const double *weight, i
     double mean[XRAY_MAX_FREE] = {0};
     double all = 0;
     for (int i = 0; i < n; i++) {
+        const double *at = z + xray_at(i, d);
         all += weight[i];
         for (int k = 0; k < d; k++)
-            mean[k] += weight[i] * z[(size_t)i * (size_t)d + (size_t)k];
+            mean[k] += weight[i] * at[k];
     }
     for (int k = 0; k < d; k++)
         mean[k] /= all;
     for (int i = 0; i < n; i++) {
-        const double *at = z + (size_t)i * (size_t)d;
+        const double *at = z + xray_at(i, d);
         if (!(weight[i] > 0)) {
             continue;
         }
-        for (int k = 0; k < d; k++)
+        double share = weight[i] / all;
+        for (int k = 0; k < d; k++) {
+            double off = share * (at[k] - mean[k]);
+            double *row = cov + k * d;
             for (int l = 0; l <= k; l++)
-                cov[k * d + l] += weight[i] / all * (at[k] - mean[k]) * (at[l] - mean[l]);
+                row[l] += off * (at[l] - mean[l]);
+        }
     }
     for (int k = 0; k < d; k++)
         cov[k * d + k] *= 1 + 1e-6;
@@ -292,10 +341,7 @@ static inline double xray_proposal_density(const xray_proposal *p, const double 
 }
 
 static inline void xray_proposal_draw(double *z, const xray_proposal *p, bml_mcmc_rng *rng) {
-    double u = bml_mcmc_rng_uniform(rng);
-    int c = 0;
-    while (c + 1 < p->k && (u -= p->share[c]) > 0)
-        c++;
+    int c = xray_pick(p->share, p->k, bml_mcmc_rng_uniform(rng));
     xray_t_draw(z, &p->t[c], rng);
 }
 
@@ -308,25 +354,30 @@ static inline int xray_proposal_tidy(xray_proposal *p) {
             continue;
         }
         p->t[k] = p->t[c];
-        all += p->share[k] = p->share[c];
+        p->share[k] = p->share[c];
+        all += p->share[k];
         k++;
     }
     for (int c = 0; c < k; c++)
         p->share[c] /= all;
-    return p->k = k;
+    p->k = k;
+    return k;
 }
 
 /* part[c][n] = weight times the share of component c in the proposal's density at each draw. */
 static inline void xray_proposal_parts(double *part, const xray_proposal *p, const double *z, const double *weight,
                                        int n, int d) {
     for (int i = 0; i < n; i++) {
+        const double *at = z + xray_at(i, d);
+        double q[XRAY_T] = {0};
         double sum = 0;
-        for (int c = 0; c < p->k; c++) {
-            double q = weight[i] > 1e-9 ? p->share[c] * exp(xray_t_log(&p->t[c], z + (size_t)i * (size_t)d)) : 0;
-            sum += part[c * n + i] = q;
+        for (int c = 0; c < p->k && weight[i] > 1e-9; c++) {
+            q[c] = p->share[c] * exp(xray_t_log(&p->t[c], at));
+            sum += q[c];
         }
+        double scale = sum > 0 ? weight[i] / sum : 0;
         for (int c = 0; c < p->k; c++)
-            part[c * n + i] *= sum > 0 ? weight[i] / sum : 0;
+            part[c * n + i] = q[c] * scale;
     }
 }
 
@@ -341,27 +392,27 @@ static inline int xray_proposal_fit(xray_proposal *p, const double *z, const dou
     }
     p->k = XRAY_T;
     for (int c = 0; c < XRAY_T; c++) {
-        double u = bml_mcmc_rng_uniform(rng);
-        int i = 0;
-        while (i + 1 < n && (u -= weight[i]) > 0)
-            i++;
+        int i = xray_pick(weight, n, bml_mcmc_rng_uniform(rng));
         p->t[c] = p->t[0];
         p->share[c] = 1.0 / XRAY_T;
         if (c) {
-            memcpy(p->t[c].mean, z + (size_t)i * (size_t)d, (size_t)d * sizeof *z);
+            memcpy(p->t[c].mean, z + xray_at(i, d), (size_t)d * sizeof *z);
         }
     }
     for (int round = 0; round < ROUNDS; round++) {
         xray_proposal next = *p;
         xray_proposal_parts(part, p, z, weight, n, d);
         for (int c = 0; c < p->k; c++) {
+            const double *own = part + c * n;
             double sum = 0;
             double square = 0;
             for (int i = 0; i < n; i++) {
-                sum += part[c * n + i];
-                square += part[c * n + i] * part[c * n + i];
+                sum += own[i];
+                square += own[i] * own[i];
             }
-            next.share[c] = sum * sum > 4 * (d + 1) * square && xray_t_fit(&next.t[c], z, part + c * n, n, d) ? sum : 0;
+            int enough = sum * sum > 4 * (d + 1) * square; /* of effective draws */
+            int fitted = enough && xray_t_fit(&next.t[c], z, own, n, d);
+            next.share[c] = fitted ? sum : 0;
         }
         if (xray_proposal_tidy(&next) == 0) {
             break;
@@ -378,8 +429,10 @@ static inline double xray_weights(double *weight, const double *log_ratio, int n
     double square = 0;
     for (int i = 0; i < n; i++)
         top = fmax(top, log_ratio[i]);
-    for (int i = 0; i < n; i++)
-        sum += weight[i] = exp(power * (log_ratio[i] - top));
+    for (int i = 0; i < n; i++) {
+        weight[i] = exp(power * (log_ratio[i] - top));
+        sum += weight[i];
+    }
     for (int i = 0; i < n; i++) {
         weight[i] /= sum;
         square += weight[i] * weight[i];
@@ -402,15 +455,19 @@ static inline double xray_first_density(const xray_mixture *m, const xray_mixtur
     double prior = 0;
     for (int k = 0; k < m->d; k++)
         prior -= 0.5 * z[k] * z[k] + 0.91893853320467274;
-    return 0.7 * exp(xray_mixture_log(m, z)) + 0.2 * exp(xray_mixture_log(wide, z)) + 0.1 * exp(prior);
+    double own = exp(xray_mixture_log(m, z));
+    double widened = exp(xray_mixture_log(wide, z));
+    return 0.7 * own + 0.2 * widened + 0.1 * exp(prior);
 }
 
 static inline void xray_first_draw(double *z, const xray_mixture *m, int i, bml_mcmc_rng *rng) {
     if (i % 10 < 9) {
-        xray_mixture_draw(z, m, i % 10 < 7 ? 1 : 2, rng);
-    } else
-        for (int k = 0; k < m->d; k++)
-            z[k] = bml_mcmc_rng_normal(rng);
+        double wider = i % 10 < 7 ? 1 : 2;
+        xray_mixture_draw(z, m, wider, rng);
+        return;
+    }
+    for (int k = 0; k < m->d; k++)
+        z[k] = bml_mcmc_rng_normal(rng);
 }
 
 /* ln of the mean weight, its error and the effective sample size, from all n = done draws. */
@@ -440,7 +497,8 @@ static inline int xray_next_proposal(xray_proposal *p, xray_resampled *r, const 
         *p = *near;
         return 1;
     }
-    while (xray_weights(r->weight, ratio, r->n, power) < fmin(25.0 * r->d, 0.3 * r->n) && power > 1e-3)
+    const double enough = fmin(25.0 * r->d, 0.3 * r->n);
+    while (xray_weights(r->weight, ratio, r->n, power) < enough && power > 1e-3)
         power *= 0.8;
     return xray_proposal_fit(p, r->z, r->weight, part, r->n, r->d, rng);
 }
@@ -453,6 +511,45 @@ static inline double xray_add_proposals(double density, const xray_proposal *p, 
         density += count[s] * xray_proposal_density(&p[s], z);
     }
     return density;
+}
+
+/* The draws of a stage, numbers `done` to r->n - 1. */
+static inline void xray_stage_draws(xray_resampled *r, const xray_mixture *m, const xray_proposal *p, int stage,
+                                    int done, bml_mcmc_rng *rng) {
+    for (int i = done; i < r->n; i++) {
+        double *z = r->z + xray_at(i, r->d);
+        if (stage) {
+            xray_proposal_draw(z, p, rng);
+        } else {
+            xray_first_draw(z, m, i, rng);
+        }
+    }
+}
+
+/* What draws come from: the mixture, the same widened, proposals with their counts of draws. */
+typedef struct xray_sources {
+    const xray_mixture *m;
+    const xray_mixture *wide;
+    const xray_proposal *p;
+    const int *count;
+} xray_sources;
+
+/* ratio[r->n], ln of target over density: every draw by every proposal so far. density: sum over proposals of count q,
+   kept from stage to stage; of draws from `done` on it begins here. */
+static inline void xray_stage_ratios(double *ratio, double *density, const xray_resampled *r, const xray_sources *s,
+                                     int stage, int done) {
+    for (int i = 0; i < r->n; i++) {
+        const double *z = r->z + xray_at(i, r->d);
+        if (i >= done) {
+            density[i] = s->count[0] * xray_first_density(s->m, s->wide, z);
+        }
+        const int from = i < done ? stage : 1;
+        density[i] = xray_add_proposals(density[i], s->p, s->count, from, stage, z);
+        ratio[i] = -1e300;
+        if (density[i] > 0) {
+            ratio[i] = r->log_target[i] - log(density[i]);
+        }
+    }
 }
 
 /* Draws from the mixture, widened and with a part from the prior so that its tails are never too light; then stages of
@@ -472,6 +569,7 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
     xray_proposal *p = xray_alloc(XRAY_STAGES, sizeof *p);
     xray_mixture wide;
     xray_mixture_widen(&wide, m);
+    const xray_sources all = {m, &wide, p, count};
     memset(r, 0, sizeof *r);
     r->d = d;
     r->z = p ? xray_alloc((size_t)room, ((size_t)d + 4 + XRAY_T) * sizeof *r->z) : NULL;
@@ -479,36 +577,28 @@ static inline int xray_resample(xray_resampled *r, const xray_mixture *m, const 
         free(p);
         return error_set(err, "out of memory");
     }
-    r->log_target = r->z + (size_t)room * (size_t)d;
+    r->log_target = r->z + xray_at(room, d);
     r->weight = r->log_target + room;
-    double *density = r->weight + room; /* sum over proposals of count q */
-    double *ratio = density + room;     /* log weights */
-    double *part = ratio + room;        /* [XRAY_T][room] */
+    double *density = r->weight + room;
+    double *ratio = density + room; /* log weights */
+    double *part = ratio + room;    /* [XRAY_T][room] */
     bml_mcmc_rng rng;
     bml_mcmc_rng_init(&rng, config->seed, 11);
-    for (; stage < XRAY_STAGES && (stage == 0 || r->n + more <= most) && (stage < 3 || r->ess < enough); stage++) {
+    for (; stage < XRAY_STAGES; stage++) {
         int done = r->n;
+        int room_left = stage == 0 || done + more <= most;
+        int wanted = stage < 3 || r->ess < enough;
+        if (!room_left || !wanted) {
+            break;
+        }
         if (stage && !xray_next_proposal(&p[stage], r, ratio, part, stage, near, &rng)) {
             break;
         }
         count[stage] = stage ? more : first;
         r->n += count[stage];
-        for (int i = done; i < r->n; i++) {
-            if (stage) {
-                xray_proposal_draw(r->z + (size_t)i * (size_t)d, &p[stage], &rng);
-            } else {
-                xray_first_draw(r->z + (size_t)i * (size_t)d, m, i, &rng);
-            }
-        }
-        config->target(r->log_target + done, r->z + (size_t)done * (size_t)d, r->n - done, d, config->user);
-        for (int i = 0; i < r->n; i++) { /* every draw by every proposal so far */
-            const double *z = r->z + (size_t)i * (size_t)d;
-            if (i >= done) {
-                density[i] = count[0] * xray_first_density(m, &wide, z);
-            }
-            density[i] = xray_add_proposals(density[i], p, count, i < done ? stage : 1, stage, z);
-            ratio[i] = density[i] > 0 ? r->log_target[i] - log(density[i]) : -1e300;
-        }
+        xray_stage_draws(r, m, &p[stage], stage, done, &rng);
+        config->target(r->log_target + done, r->z + xray_at(done, d), r->n - done, d, config->user);
+        xray_stage_ratios(ratio, density, r, &all, stage, done);
         r->ess = xray_weights(r->weight, ratio, r->n, 1);
         if (stage == 0) {
             r->ess_net = r->ess / r->n;
@@ -526,17 +616,22 @@ static inline void xray_resampled_draw(double *out, const xray_resampled *r, int
     int d = r->d;
     bml_mcmc_rng_init(&rng, seed, 12);
     double at = bml_mcmc_rng_uniform(&rng) / n;
-    for (int i = 0; i < n; i++, at += 1.0 / n) {
-        while (from < r->n - 1 && sum + r->weight[from] < at)
-            sum += r->weight[from++];
-        memcpy(out + (size_t)i * (size_t)d, r->z + (size_t)from * (size_t)d, (size_t)d * sizeof *out);
+    for (int i = 0; i < n; i++) {
+        while (from < r->n - 1 && sum + r->weight[from] < at) {
+            sum += r->weight[from];
+            from++;
+        }
+        at += 1.0 / n;
+        memcpy(out + xray_at(i, d), r->z + xray_at(from, d), (size_t)d * sizeof *out);
     }
     for (int i = n - 1; i > 0; i--) {
         int k = (int)(bml_mcmc_rng_uniform(&rng) * (i + 1));
+        double *here = out + xray_at(i, d);
+        double *there = out + xray_at(k, d);
         for (int j = 0; j < d; j++) {
-            double swap = out[(size_t)i * (size_t)d + (size_t)j];
-            out[(size_t)i * (size_t)d + (size_t)j] = out[(size_t)k * (size_t)d + (size_t)j];
-            out[(size_t)k * (size_t)d + (size_t)j] = swap;
+            double swap = here[j];
+            here[j] = there[j];
+            there[j] = swap;
         }
     }
 }
@@ -594,8 +689,10 @@ static inline void xray_shift_terms(double *term, const xray_mixture *m) {
         for (int c = 0; c < m->k; c++)
             mean += exp(m->log_share[c]) * m->mean[c][k];
         term[1 + k] = 2 * xray_normal_cdf(mean) - 1;
-        for (int l = 0; l <= k; l++)
-            term[at++] = term[1 + k] * term[1 + l];
+        for (int l = 0; l <= k; l++) {
+            term[at] = term[1 + k] * term[1 + l];
+            at++;
+        }
     }
 }
 
@@ -608,10 +705,12 @@ static inline void xray_net_mixture_of(xray_mixture *m, const xray_net *net, con
         return;
     }
     xray_shift_terms(term, m);
-    for (int k = 0; k < net->d; k++)
+    for (int k = 0; k < net->d; k++) {
+        const bml_nn_real *shift = net->shift + k * size;
         for (int i = 0; i < size; i++)
             for (int c = 0; c < m->k; c++)
-                m->mean[c][k] += (double)net->shift[k * size + i] * term[i];
+                m->mean[c][k] += (double)shift[i] * term[i];
+    }
 }
 
 /* Reads a network and all that it says about itself. Free it. */
@@ -634,13 +733,16 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
     net->fixed = bml_nn_get_text(net->nn, "xray_fixed");
     const bml_nn_real *bin = bml_nn_get_array(net->nn, "xray_bin", &n);
     const bml_nn_real *how = bml_nn_get_array(net->nn, "xray_how", &three);
-    int sound = kind && net->model && net->prior && net->fixed && bin && how && three == 3 && n <= XRAY_MAX_CHANNELS &&
-                sscanf(kind, "%15s %d %d", word, &net->k, &net->d) == 3 && net->d > 0 && net->d <= XRAY_MAX_FREE &&
-                net->k >= 0 && net->k <= XRAY_MAX_K;
+    int sound = kind && net->model && net->prior && net->fixed;
+    sound = sound && bin && how && three == 3 && n <= XRAY_MAX_CHANNELS;
+    sound = sound && sscanf(kind, "%15s %d %d", word, &net->k, &net->d) == 3;
+    sound = sound && net->d > 0 && net->d <= XRAY_MAX_FREE;
+    sound = sound && net->k >= 0 && net->k <= XRAY_MAX_K;
     net->mixture = !strcmp(word, "mixture");
     net->n_bin = (int)bml_nn_n_in(net->nn) / (net->mixture ? 2 : 1);
     if (sound) {
-        sound = bml_nn_n_out(net->nn) == (size_t)(net->mixture ? net->k * xray_mixture_size(net->d) : net->d);
+        int n_out = net->mixture ? net->k * xray_mixture_size(net->d) : net->d;
+        sound = bml_nn_n_out(net->nn) == (size_t)n_out;
     }
     const bml_nn_real *shift = bml_nn_get_array(net->nn, "xray_shift", &n_shift);
     if (sound && shift) {
@@ -648,8 +750,9 @@ static inline int xray_net_read(xray_net *net, const char *path, char *err) {
     }
     net->bin = sound ? xray_alloc(n, sizeof *net->bin) : NULL;
     for (size_t c = 0; net->bin && c < n; c++) {
-        sound = sound && (double)bin[c] >= -1 && (double)bin[c] < net->n_bin;
-        net->bin[c] = sound ? (int)bin[c] : -1;
+        double number = (double)bin[c];
+        sound = sound && number >= -1 && number < net->n_bin;
+        net->bin[c] = sound ? (int)number : -1;
     }
     if (!sound || !net->bin) {
         xray_net_free(net);
@@ -681,10 +784,12 @@ static inline int xray_mixture_around(xray_mixture *m, const double *z, int n, i
     m->k = 1;
     m->d = d;
     for (int i = 0; i < d; i++) {
+        const double *from = t.l + i * d;
+        double *to = m->l[0] + i * d;
         m->mean[0][i] = t.mean[i];
         for (int j = 0; j <= i; j++)
-            m->l[0][i * d + j] = t.l[i * d + j] / wider;
-        m->log_det[0] += log(m->l[0][i * d + i]);
+            to[j] = from[j] / wider;
+        m->log_det[0] += log(to[i]);
     }
     return 0;
 }
@@ -704,16 +809,21 @@ static inline int xray_net_draw(double *z, xray_mixture *m, const xray_net *net,
         for (int b = 0; b < net->n_bin; b++)
             x[b] = (bml_nn_real)counts[b];
         xray_input(x, net->n_bin, net->mixture);
-        status =
-            net->mixture ? bml_nn_predict(net->nn, work, out, x, 1) : bml_nn_draws(net->nn, work, out, x, 1, n, seed);
+        if (net->mixture) {
+            status = bml_nn_predict(net->nn, work, out, x, 1);
+        } else {
+            status = bml_nn_draws(net->nn, work, out, x, 1, n, seed);
+        }
     }
     if (!status && net->mixture) {
         xray_net_mixture_of(m, net, out);
         for (int i = 0; i < n; i++)
-            xray_mixture_draw(z + (size_t)i * (size_t)net->d, m, 1, &rng);
+            xray_mixture_draw(z + xray_at(i, net->d), m, 1, &rng);
     } else if (!status) { /* outside of the prior is its edge */
-        for (size_t i = 0; i < (size_t)n * (size_t)net->d; i++)
-            z[i] = xray_probit(fmin(fmax((double)out[i], 1e-4), 1 - 1e-4));
+        for (size_t i = 0; i < xray_at(n, net->d); i++) {
+            double u = fmin(fmax((double)out[i], 1e-4), 1 - 1e-4);
+            z[i] = xray_probit(u);
+        }
     }
     free(x);
     free(out);
@@ -736,8 +846,10 @@ typedef struct xray_posterior {
 static inline void xray_theta_from_z(double *theta, const bml_mcmc_prior *prior, const double *z, long n, int d) {
     double u[XRAY_MAX_FREE];
     for (long i = 0; i < n; i++) {
-        for (int k = 0; k < d; k++)
-            u[k] = fmin(fmax(xray_normal_cdf(z[i * d + k]), 1e-15), 1 - 1e-15);
+        for (int k = 0; k < d; k++) {
+            double below = xray_normal_cdf(z[i * d + k]);
+            u[k] = fmin(fmax(below, 1e-15), 1 - 1e-15);
+        }
         bml_mcmc_prior_transform(prior, theta + i * d, u);
     }
 }
@@ -749,14 +861,18 @@ static inline void xray_posterior_target(double *out, const double *z, int n, in
 #pragma omp parallel for schedule(static) num_threads(p->threads) if (p->threads > 1)
 #endif
     for (int i = 0; i < n; i++) {
-        const double *at = z + (size_t)i * (size_t)d;
+        const double *at = z + xray_at(i, d);
         double theta[XRAY_MAX_FREE];
         double log_prior = 0;
         xray_theta_from_z(theta, p->prior, at, 1, d);
-        double v = xray_evaluate(p->fitter[p->threads > 1 ? thread_number() : 0], theta);
+        int thread = p->threads > 1 ? thread_number() : 0;
+        double v = xray_evaluate(p->fitter[thread], theta);
         for (int k = 0; k < d; k++)
             log_prior -= 0.5 * at[k] * at[k] + 0.91893853320467274;
-        out[i] = v < (double)INFINITY ? log_prior - 0.5 * v : -(double)INFINITY;
+        out[i] = -(double)INFINITY;
+        if (v < (double)INFINITY) {
+            out[i] = log_prior - 0.5 * v;
+        }
     }
 }
 
@@ -770,8 +886,9 @@ static inline int xray_near_fit(xray_t *t, const bml_mcmc_prior *prior, const xr
     for (int side = 0; side < 2; side++) { /* a small step to both sides, inside */
         double theta[XRAY_MAX_FREE];
         double u[XRAY_MAX_FREE];
+        double step = side ? 5e-4 : -5e-4;
         for (int k = 0; k < d; k++)
-            u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + (side ? 5e-4 : -5e-4);
+            u[k] = fmin(fmax(best->u[k], 1e-3), 1 - 1e-3) + step;
         xray_from_cube(theta, f, u);
         if (bml_mcmc_prior_inverse(prior, cube[side], theta)) {
             return 0;
@@ -786,12 +903,17 @@ static inline int xray_near_fit(xray_t *t, const bml_mcmc_prior *prior, const xr
     for (int k = 0; k < d; k++)
         for (int l = 0; l <= k; l++)
             cov[k * d + l] = 1.2 * slope[k] * slope[l] * best->covariance[k * d + l];
-    for (int k = 0; k < d; k++) /* held at an edge, or not constrained */
-        if (!(cov[k * d + k] > 0 && cov[k * d + k] < 1)) {
-            for (int l = 0; l < d; l++)
-                cov[(k > l ? k : l) * d + (k > l ? l : k)] = 0;
-            cov[k * d + k] = 0.5;
+    for (int k = 0; k < d; k++) { /* held at an edge, or not constrained */
+        double variance = cov[k * d + k];
+        if (variance > 0 && variance < 1) {
+            continue;
         }
+        for (int l = 0; l < k; l++)
+            cov[k * d + l] = 0;
+        for (int l = k + 1; l < d; l++)
+            cov[l * d + k] = 0;
+        cov[k * d + k] = 0.5;
+    }
     return xray_t_make(t, mean, cov, d);
 }
 
@@ -826,7 +948,11 @@ static inline void xray_net_fits(xray_best *best, xray_proposal *near, xray_fitt
         double theta[XRAY_MAX_FREE];
         double u[XRAY_MAX_FREE];
         int at = s;
-        xray_theta_from_z(theta, prior, s && first[s] >= 0 ? z + first[s] * d : mean, 1, d);
+        const double *from = mean;
+        if (s && first[s] >= 0) {
+            from = z + first[s] * d;
+        }
+        xray_theta_from_z(theta, prior, from, 1, d);
         xray_to_cube(u, f, theta);
         xray_best one;
         xray_fit(&one, f, u, NULL);
@@ -838,8 +964,9 @@ static inline void xray_net_fits(xray_best *best, xray_proposal *near, xray_fitt
         near->k = 0;
     }
     for (int s = 0; s < XRAY_FITS && near; s++) {
-        int is_new = s == 0 || best[s].statistic > best[s - 1].statistic + 0.01;
-        if (!is_new || !(best[s].statistic < best[0].statistic + 30)) {
+        double own = best[s].statistic;
+        int is_new = s == 0 || own > best[s - 1].statistic + 0.01;
+        if (!is_new || !(own < best[0].statistic + 30)) {
             continue;
         }
         near->k += xray_near_fit(&near->t[near->k], prior, f, &best[s]);

@@ -49,21 +49,33 @@ static inline const char *xray_plot_colour(int i) {
     return i ? plot_colours[i % 7] : "#0072B2";
 }
 
-/* The smallest positive rate [counts/s/keV] of the data, a bin without counts as one, and of the first model. */
+/* The smallest positive rate [counts/s/keV] of the data, a bin without counts as one, and of the first model, where it
+   is not 0. */
 static inline double xray_plot_least(const xray_spectra *p) {
     const double *m = p->model[0];
     double least = 1e300;
     for (int i = 0; i < p->n_data; m += p->data[i++].n)
         for (int b = 0; b < p->data[i].n; b++) {
             const xray_data *d = &p->data[i];
-            double counts = fmin(m[b], fmax(d->counts[b], 1));
+            double counts = fmax(d->counts[b], 1);
             double width = d->e_hi[b] - d->e_lo[b];
-            double rate = counts / (d->exposure * width);
-            if (rate > 0) {
-                least = fmin(least, rate);
+            if (m[b] > 0) {
+                counts = fmin(counts, m[b]);
             }
+            double rate = counts / (d->exposure * width);
+            least = fmin(least, rate);
         }
     return least;
+}
+
+/* Is there a count? An axis of logarithms finds no range of its own without one. */
+static inline int xray_plot_counted(const xray_spectra *p) {
+    for (int i = 0; i < p->n_data; i++)
+        for (int b = 0; b < p->data[i].n; b++)
+            if (p->data[i].counts[b] > 0) {
+                return 1;
+            }
+    return 0;
 }
 
 /* DIR/spectrum.png: data with the models in the same units, residuals of the first model below. */
@@ -74,12 +86,17 @@ static inline int xray_plot_spectrum(const char *dir, const xray_spectra *p, cha
     }
     for (int i = 0, first = 0; i < p->n_data; first += p->data[i++].n)
         xray_plot_block(o.f, p, i, first);
+    double least = 0.5 * xray_plot_least(p);
+    char most[32] = "*";
+    if (!xray_plot_counted(p)) {
+        snprintf(most, sizeof most, "%.3g", 100 * least);
+    }
     fprintf(o.f,
             "set multiplot; set logscale x; set lmargin 11; set rmargin 3; set xrange [%.5g:%.5g] noextend\n"
             "set tics scale 0.6; set bmargin at screen 0.36; set tmargin at screen 0.96; set format x ''\n"
-            "set logscale y; set yrange [%.3g:*]; set format y '10^{%%T}'; set ylabel 'counts / (s keV)'\n"
+            "set logscale y; set yrange [%.3g:%s]; set format y '10^{%%T}'; set ylabel 'counts / (s keV)'\n"
             "set key top right; set xtics (0.2,0.3,0.5,0.7,1,2,3,5,7,10,20,50)\nplot ",
-            fmax(p->band[0] * 0.95, 1e-3), p->band[1] * 1.05, 0.5 * xray_plot_least(p));
+            fmax(p->band[0] * 0.95, 1e-3), p->band[1] * 1.05, least, most);
     for (int i = 0; i < p->n_data; i++) {
         const char *colour = p->n_models > 1 ? "#777777" : xray_plot_colour(i);
         fprintf(o.f, "%s$d%d using 1:4:2:3:($4-$5):($4+$5) with xyerrorbars pt 0 lw 1.2 lc rgb '%s' title 'data",

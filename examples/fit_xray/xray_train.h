@@ -30,17 +30,23 @@ static inline void xray_set_free(xray_set *s) {
     memset(s, 0, sizeof *s);
 }
 
+/* Room for n spectra; -1 without memory. Free it in any case. */
+static inline int xray_set_room(xray_set *s, size_t n, int n_bin, int d) {
+    const size_t bins = (size_t)n_bin;
+    const size_t free_ones = (size_t)d;
+    s->n = n;
+    s->n_bin = n_bin;
+    s->d = d;
+    s->mean = xray_alloc(n, bins * sizeof *s->mean);
+    s->u = xray_alloc(n, free_ones * sizeof *s->u);
+    return s->mean && s->u ? 0 : -1;
+}
+
 /* n models; rows first ... first + n - 1 of the seed's sequence. fitter[threads]. */
 static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter **fitter, int threads,
                                 const bml_mcmc_prior *prior, uint64_t seed, char *err) {
     int bad = 0;
-    memset(s, 0, sizeof *s);
-    s->n = n;
-    s->n_bin = fitter[0]->n_bin;
-    s->d = fitter[0]->n_free;
-    s->mean = xray_alloc(n, (size_t)s->n_bin * sizeof *s->mean);
-    s->u = xray_alloc(n, (size_t)s->d * sizeof *s->u);
-    if (!s->mean || !s->u) {
+    if (xray_set_room(s, n, fitter[0]->n_bin, fitter[0]->n_free)) {
         xray_set_free(s);
         return error_set(err, "out of memory for %zu spectra", n);
     }
@@ -52,22 +58,28 @@ static inline int xray_set_make(xray_set *s, size_t n, size_t first, xray_fitter
         double u[XRAY_MAX_FREE];
         double theta[XRAY_MAX_FREE];
         bml_mcmc_rng rng;
-        bml_mcmc_rng_init(&rng, seed, ((uint64_t)1 << 40) + first + (uint64_t)i);
+        float *own = s->u + xray_at(i, s->d);
+        float *mean = s->mean + xray_at(i, s->n_bin);
+        uint64_t stream = ((uint64_t)1 << 40) + first + (uint64_t)i;
+        bml_mcmc_rng_init(&rng, seed, stream);
         for (int k = 0; k < s->d; k++) {
-            s->u[(size_t)i * (size_t)s->d + (size_t)k] = (float)(u[k] = bml_mcmc_rng_uniform(&rng));
+            u[k] = bml_mcmc_rng_uniform(&rng);
+            own[k] = (float)u[k];
         }
         bad += bml_mcmc_prior_transform(prior, theta, u) != 0;
         xray_counts(f->moved, f, theta);
         for (int b = 0; b < s->n_bin; b++) {
-            bad += !(f->moved[b] >= 0 && f->moved[b] < 1e15);
-            s->mean[(size_t)i * (size_t)s->n_bin + (size_t)b] = (float)f->moved[b];
+            double counts = f->moved[b];
+            bad += !(counts >= 0 && counts < 1e15);
+            mean[b] = (float)counts;
         }
     }
     (void)threads;
     if (bad) {
         xray_set_free(s);
+        return error_set(err, "the model is not finite everywhere in its prior");
     }
-    return bad ? error_set(err, "the model is not finite everywhere in its prior") : 0;
+    return 0;
 }
 
 /* Labelled spectra from a file's columns THETA and COUNTS: mean[] gets counts, noise included. */
@@ -82,23 +94,25 @@ static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_pr
     if (xray_simulations_read(&theta, &counts, &rows, d, n_bin, path, err)) {
         return -1;
     }
-    size_t n = s->n = (size_t)rows;
-    s->n_bin = n_bin;
-    s->d = d;
-    s->mean = xray_alloc(n, (size_t)n_bin * sizeof *s->mean);
-    s->u = xray_alloc(n, (size_t)d * sizeof *s->u);
-    for (size_t i = 0; i < n && !bad && s->mean && s->u; i++) {
-        if (bml_mcmc_prior_inverse(prior, u, theta + i * (size_t)d)) {
-            bad = i + 1;
+    size_t n = (size_t)rows;
+    int room = xray_set_room(s, n, n_bin, d) == 0;
+    for (long i = 0; i < rows && !bad && room; i++) {
+        float *own = s->u + xray_at(i, d);
+        float *mean = s->mean + xray_at(i, n_bin);
+        const double *from = counts + xray_at(i, n_bin);
+        if (bml_mcmc_prior_inverse(prior, u, theta + xray_at(i, d))) {
+            bad = (size_t)i + 1;
         }
-        for (size_t k = 0; k < (size_t)d; k++)
-            s->u[i * (size_t)d + k] = (float)fmin(fmax(u[k], 1e-6), 1 - 1e-6);
-        for (size_t b = 0; b < (size_t)n_bin; b++)
-            s->mean[i * (size_t)n_bin + b] = (float)counts[i * (size_t)n_bin + b];
+        for (int k = 0; k < d; k++) {
+            double inside = fmin(fmax(u[k], 1e-6), 1 - 1e-6);
+            own[k] = (float)inside;
+        }
+        for (int b = 0; b < n_bin; b++)
+            mean[b] = (float)from[b];
     }
     free(theta);
     free(counts);
-    if (!bad && s->mean && s->u) {
+    if (!bad && room) {
         return 0;
     }
     if (bad) {
@@ -114,7 +128,8 @@ static inline int xray_set_read(xray_set *s, const char *path, const bml_mcmc_pr
 static inline void xray_set_keep(xray_set *s, size_t first, size_t n) {
     size_t bins = (size_t)s->n_bin;
     size_t d = (size_t)s->d;
-    s->n = n < s->n - first ? n : s->n - first;
+    size_t left = s->n - first;
+    s->n = n < left ? n : left;
     memmove(s->mean, s->mean + first * bins, s->n * bins * sizeof *s->mean);
     memmove(s->u, s->u + first * d, s->n * d * sizeof *s->u);
 }
@@ -124,8 +139,9 @@ static inline void xray_set_inputs(float *x, const xray_set *s, int mixture) {
     size_t width = xray_input_size(s->n_bin, mixture);
     size_t bins = (size_t)s->n_bin;
     for (size_t i = 0; i < s->n; i++) {
-        memcpy(x + i * width, s->mean + i * bins, bins * sizeof *x);
-        xray_input(x + i * width, s->n_bin, mixture);
+        float *to = x + i * width;
+        memcpy(to, s->mean + i * bins, bins * sizeof *x);
+        xray_input(to, s->n_bin, mixture);
     }
 }
 
@@ -137,9 +153,12 @@ static inline void xray_set_noise(float *x, const xray_set *s, size_t from, size
 #endif
     for (long i = 0; i < (long)n; i++) {
         bml_mcmc_rng rng;
-        const float *mean = s->mean + (from + (size_t)i) * (size_t)s->n_bin;
+        const size_t row = from + (size_t)i;
+        const float *mean = s->mean + row * (size_t)s->n_bin;
         float *to = x + (size_t)i * xray_input_size(s->n_bin, mixture);
-        bml_mcmc_rng_init(&rng, seed + 0x9E3779B97F4A7C15u * (epoch + 1), ((uint64_t)2 << 40) + from + (uint64_t)i);
+        uint64_t key = seed + 0x9E3779B97F4A7C15u * (epoch + 1);
+        uint64_t stream = ((uint64_t)2 << 40) + row;
+        bml_mcmc_rng_init(&rng, key, stream);
         for (int b = 0; b < s->n_bin; b++)
             to[b] = (float)xray_poisson(&rng, (double)mean[b]);
         xray_input(to, s->n_bin, mixture);
@@ -178,12 +197,13 @@ static inline void xray_mixture_component(xray_mixture_row *m, int c, const bml_
     for (int i = 0; i < d; i++) {
         double v = off[i];
         for (int j = 0; j < i; j++) {
-            v += (double)*l++ * off[j];
+            v += (double)l[j] * off[j];
         }
-        log_det += (double)*l;
-        v *= xray_diagonal(*l++);
+        log_det += (double)l[i];
+        v *= xray_diagonal(l[i]);
         m->y[c][i] = v;
         s += v * v;
+        l += i + 1;
     }
     m->logit[c] = (double)p[0];
     m->each[c] = m->logit[c] + log_det - 0.5 * s;
@@ -201,8 +221,10 @@ static inline void xray_mixture_forward(xray_mixture_row *m, const bml_nn_real *
         xray_mixture_component(m, c, row + c * xray_mixture_size(d), z, d);
     }
     for (int c = 0; c < k; c++) {
-        m->sum += exp(m->each[c] - m->top);
-        m->sum_logit += exp(m->logit[c] - m->top_logit);
+        double density = m->each[c] - m->top;
+        double weight = m->logit[c] - m->top_logit;
+        m->sum += exp(density);
+        m->sum_logit += exp(weight);
     }
 }
 
@@ -212,6 +234,7 @@ static inline void xray_mixture_backward(bml_nn_real *g, const xray_mixture_row 
     double share = exp(m->each[c] - m->top) / m->sum;
     double prior = exp(m->logit[c] - m->top_logit) / m->sum_logit;
     double mean[XRAY_MAX_FREE] = {0};
+    const double *off = m->off[c];
     const bml_nn_real *l = p + 1 + d;
     bml_nn_real *to = g + 1 + d;
     g[0] = (bml_nn_real)((prior - share) / n);
@@ -219,12 +242,13 @@ static inline void xray_mixture_backward(bml_nn_real *g, const xray_mixture_row 
         double y = m->y[c][i];
         double slope = xray_diagonal(l[i]) * y;
         for (int j = 0; j < i; j++) {
-            mean[j] -= (double)*l++ * slope;
-            *to++ = (bml_nn_real)(share * slope * m->off[c][j] / n);
+            mean[j] -= (double)l[j] * slope;
+            to[j] = (bml_nn_real)(share * slope * off[j] / n);
         }
-        l++;
         mean[i] -= slope;
-        *to++ = (bml_nn_real)(share * (y * y - 1) / n);
+        to[i] = (bml_nn_real)(share * (y * y - 1) / n);
+        l += i + 1;
+        to += i + 1;
     }
     for (int i = 0; i < d; i++) {
         g[1 + i] = (bml_nn_real)(share * mean[i] / n);
@@ -243,25 +267,35 @@ static inline double xray_mixture_loss(const bml_nn_batch *b, void *user) {
         const bml_nn_real *row = b->prediction + at;
         xray_mixture_row m;
         xray_mixture_forward(&m, row, b->target + at, k, d);
-        total += m.top_logit + log(m.sum_logit) - m.top - log(m.sum) + 0.91893853320467274 * d;
+        bml_nn_real *gradient = b->gradient + at;
+        double weights = m.top_logit + log(m.sum_logit);
+        total += weights - m.top - log(m.sum) + 0.91893853320467274 * d;
         for (int c = 0; c < k; c++) {
-            xray_mixture_backward(b->gradient + at + c * size, &m, c, row + c * size, d, b->n);
+            int first = c * size;
+            xray_mixture_backward(gradient + first, &m, c, row + first, d, b->n);
         }
     }
     return total / b->n;
 }
 
-enum { XRAY_ANN, XRAY_CNN, XRAY_GRU, XRAY_MLP, XRAY_WHITE = 32, XRAY_MAX_DEPTH = 16 };
+enum { XRAY_ANN, XRAY_CNN, XRAY_GRU, XRAY_MLP };
+enum { XRAY_WHITE = 32 };
+enum { XRAY_MAX_DEPTH = 16 };
 
 /* Hidden layer number i of a dropout network. */
 static inline bml_nn_layer xray_net_layer(int kind, int i, int depth, int units) {
     bml_nn_layer l;
     memset(&l, 0, sizeof l);
     l.units = units;
-    l.kind = kind == XRAY_GRU ? BML_NN_GRU : kind == XRAY_CNN ? BML_NN_CONV : BML_NN_DENSE;
-    l.activation = kind == XRAY_GRU ? BML_NN_LINEAR : BML_NN_RELU;
-    l.sequence = kind == XRAY_GRU && i + 1 < depth;
+    l.kind = BML_NN_DENSE;
+    l.activation = BML_NN_RELU;
+    if (kind == XRAY_GRU) {
+        l.kind = BML_NN_GRU;
+        l.activation = BML_NN_LINEAR;
+        l.sequence = i + 1 < depth;
+    }
     if (kind == XRAY_CNN) {
+        l.kind = BML_NN_CONV;
         l.kernel = 5;
         l.stride = 2;
         l.same = 1;
@@ -277,20 +311,21 @@ static inline int xray_net_dropout(bml_nn_layer *layer, int kind, int n_bin, int
     layer[0].features = sequence ? 1 : n_bin;
     layer[0].steps = sequence ? n_bin : 0;
     for (int i = 0; i < depth; i++) {
-        layer[n++] = xray_net_layer(kind, i, depth, units);
-        layer[n].kind = BML_NN_DROPOUT;
-        layer[n].rate = rate;
+        layer[n] = xray_net_layer(kind, i, depth, units);
+        n++;
         if (rate > 0) {
+            layer[n].kind = BML_NN_DROPOUT;
+            layer[n].rate = rate;
             n++;
         }
     }
-    memset(&layer[n], 0, 2 * sizeof *layer);
     if (kind == XRAY_CNN) {
-        layer[n++].kind = BML_NN_FLATTEN;
+        layer[n].kind = BML_NN_FLATTEN;
+        n++;
     }
     layer[n].kind = BML_NN_DENSE;
-    layer[n++].units = d;
-    return n;
+    layer[n].units = d;
+    return n + 1;
 }
 
 /* The layers of a mixture network into layer[3 depth + 3]; returns how many. Every hidden layer sees the principal
@@ -307,24 +342,27 @@ static inline int xray_net_mixture(bml_nn_layer *layer, char (*name)[8], int n_b
         if (i > 0) {
             layer[n].kind = BML_NN_CONCAT;
             layer[n].from[0] = "whiten";
-            layer[n++].from[1] = name[i - 1];
+            layer[n].from[1] = name[i - 1];
+            n++;
         }
         snprintf(name[i], sizeof name[i], "h%d", i % 100);
         layer[n].kind = BML_NN_DENSE;
         layer[n].name = rate > 0 ? NULL : name[i];
         layer[n].activation = BML_NN_SILU;
-        layer[n++].units = units;
+        layer[n].units = units;
+        n++;
         if (!(rate > 0)) {
             continue;
         }
         layer[n].kind = BML_NN_DROPOUT;
         layer[n].name = name[i];
-        layer[n++].rate = rate;
+        layer[n].rate = rate;
+        n++;
     }
     layer[n].kind = BML_NN_DENSE;
     layer[n].name = "mixture";
-    layer[n++].units = n_out;
-    return n;
+    layer[n].units = n_out;
+    return n + 1;
 }
 
 /* A network for n_bin bins and d parameters: units in each hidden layer, dropout rate, k components (MLP). Free it. */
@@ -339,9 +377,13 @@ static inline int xray_net_make(xray_net *net, int kind, int n_bin, int d, int u
     net->k = net->mixture ? k : 0;
     net->d = d;
     net->n_bin = n_bin;
-    depth = depth < XRAY_MAX_DEPTH ? depth : XRAY_MAX_DEPTH;
-    config.n_layers = net->mixture ? xray_net_mixture(layer, name, n_bin, k * xray_mixture_size(d), units, depth, rate)
-                                   : xray_net_dropout(layer, kind, n_bin, d, units, depth, rate);
+    int hidden = depth < XRAY_MAX_DEPTH ? depth : XRAY_MAX_DEPTH;
+    if (net->mixture) {
+        int n_out = k * xray_mixture_size(d);
+        config.n_layers = xray_net_mixture(layer, name, n_bin, n_out, units, hidden, rate);
+    } else {
+        config.n_layers = xray_net_dropout(layer, kind, n_bin, d, units, hidden, rate);
+    }
     char why[BML_NN_MESSAGE];
     if (!bml_nn_create(&net->nn, &config, why)) {
         return 0;
@@ -351,6 +393,34 @@ static inline int xray_net_make(xray_net *net, int kind, int n_bin, int d, int u
     return -1;
 }
 
+/* The pair (x, y) of two numbers turned by an angle of cosine c and sine s. */
+static inline void xray_turn(double *x, double *y, double c, double s) {
+    double a = *x;
+    double b = *y;
+    *x = c * a - s * b;
+    *y = s * a + c * b;
+}
+
+/* Jacobi's rotation that makes the element (p, q) of a[n][n] vanish; v[n][n] turns with it. */
+static inline void xray_rotate(double *a, double *v, int n, int p, int q) {
+    double apart = a[q * n + q] - a[p * n + p];
+    double theta = apart / (2 * a[p * n + q]);
+    double sign = theta < 0 ? -1 : 1;
+    double t = sign / (fabs(theta) + sqrt(theta * theta + 1));
+    double c = 1 / sqrt(t * t + 1);
+    double s = t * c;
+    double *row_p = a + p * n;
+    double *row_q = a + q * n;
+    for (int k = 0; k < n; k++)
+        xray_turn(&row_p[k], &row_q[k], c, s);
+    for (int k = 0; k < n; k++) {
+        double *row = a + k * n;
+        double *turned = v + k * n;
+        xray_turn(&row[p], &row[q], c, s);
+        xray_turn(&turned[p], &turned[q], c, s);
+    }
+}
+
 /* Eigenvalues and vectors of the symmetric a[n][n] by Jacobi's rotations: values[n] on a's diagonal, vectors v[n][n] in
    columns. Changes a. */
 static inline void xray_jacobi(double *a, double *v, int n) {
@@ -358,38 +428,23 @@ static inline void xray_jacobi(double *a, double *v, int n) {
         v[i] = i % (n + 1) == 0;
     for (int sweep = 0; sweep < 30; sweep++) {
         double off = 0;
-        double all = 0;
-        for (int i = 0; i < n * n; i++)
-            *(i % (n + 1) ? &off : &all) += a[i] * a[i];
-        if (off <= 1e-20 * all) {
+        double on = 0; /* the diagonal */
+        for (int i = 0; i < n * n; i++) {
+            double square = a[i] * a[i];
+            if (i % (n + 1)) {
+                off += square;
+            } else {
+                on += square;
+            }
+        }
+        if (off <= 1e-20 * on) {
             return;
         }
         for (int p = 0; p < n; p++)
-            for (int q = p + 1; q < n; q++) {
-                if (fabs(a[p * n + q]) <= 1e-300) {
-                    continue;
+            for (int q = p + 1; q < n; q++)
+                if (fabs(a[p * n + q]) > 1e-300) {
+                    xray_rotate(a, v, n, p, q);
                 }
-                double theta = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
-                double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
-                double c = 1 / sqrt(t * t + 1);
-                double s = t * c;
-                for (int k = 0; k < n; k++) {
-                    double x = a[p * n + k];
-                    double y = a[q * n + k];
-                    a[p * n + k] = c * x - s * y;
-                    a[q * n + k] = s * x + c * y;
-                }
-                for (int k = 0; k < n; k++) {
-                    double x = a[k * n + p];
-                    double y = a[k * n + q];
-                    double f = v[k * n + p];
-                    double g = v[k * n + q];
-                    a[k * n + p] = c * x - s * y;
-                    a[k * n + q] = s * x + c * y;
-                    v[k * n + p] = c * f - s * g;
-                    v[k * n + q] = s * f + c * g;
-                }
-            }
     }
 }
 
@@ -404,12 +459,15 @@ static inline int xray_components(bml_nn_real *kernel, bml_nn_real *mean, const 
     double *v = cov + b * b;
     double *off = v + b * b;
     double *average = off + b;
-    for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < b; k++)
-            average[k] += (double)x[i * width + (size_t)k] / (double)n;
     for (size_t i = 0; i < n; i++) {
+        const bml_nn_real *row = x + i * width;
         for (int k = 0; k < b; k++)
-            off[k] = (double)x[i * width + (size_t)k] - average[k];
+            average[k] += (double)row[k] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const bml_nn_real *row = x + i * width;
+        for (int k = 0; k < b; k++)
+            off[k] = (double)row[k] - average[k];
         for (int k = 0; k < b; k++)
             for (int l = 0; l < b; l++)
                 cov[k * b + l] += off[k] * off[l] / (double)n;
@@ -423,9 +481,12 @@ static inline int xray_components(bml_nn_real *kernel, bml_nn_real *mean, const 
             if (cov[k * b + k] > cov[top * b + top]) {
                 top = k;
             }
-        for (int k = 0; k < b; k++)
-            kernel[(size_t)k * stride + (size_t)u] =
-                (bml_nn_real)(v[k * b + top] / sqrt(fmax(cov[top * b + top], 1e-6)));
+        double sd = sqrt(fmax(cov[top * b + top], 1e-6));
+        bml_nn_real *to = kernel + u;
+        for (int k = 0; k < b; k++) {
+            *to = (bml_nn_real)(v[k * b + top] / sd);
+            to += stride;
+        }
         cov[top * b + top] = -1;
     }
     free(cov);
@@ -444,18 +505,20 @@ static inline int xray_net_whiten(xray_net *net, const bml_nn_real *x, size_t n,
     bml_nn_real *kernel = bml_nn_tensor(net->nn, "whiten.kernel", &count);
     int bad = 0;
     if (!kernel || count != 4 * b * units || b > 1000) {
-        return bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, x, n) ? error_set(err, "network: no scale")
-                                                                                : 0;
+        int status = bml_nn_fit_scaler(net->nn, BML_NN_INPUTS, BML_NN_STANDARD, x, n);
+        return status ? error_set(err, "network: no scale") : 0;
     }
-    bml_nn_real *scale;
-    scale = xray_alloc(4 * b, sizeof *scale);
+    bml_nn_real *scale = xray_alloc(4 * b, sizeof *scale);
     if (!scale) {
         return error_set(err, "out of memory");
     }
     memset(kernel, 0, count * sizeof *kernel);
-    for (size_t half = 0; half < 2 && !bad; half++)
-        bad = xray_components(kernel + half * b * 2 * units + half * units, scale + half * b, x + half * b, rows, 2 * b,
-                              (int)b, (int)units, 2 * units, err);
+    const size_t wide = 2 * units; /* of a row of the kernel */
+    for (size_t half = 0; half < 2 && !bad; half++) {
+        const size_t first = half * b;
+        bml_nn_real *own = kernel + first * wide + half * units;
+        bad = xray_components(own, scale + first, x + first, rows, 2 * b, (int)b, (int)units, wide, err);
+    }
     for (size_t k = 0; k < 2 * b; k++)
         scale[2 * b + k] = 1; /* the components do the rest */
     if (!bad && bml_nn_set_scaler(net->nn, BML_NN_INPUTS, scale, scale + 2 * b)) {
@@ -473,14 +536,13 @@ static inline void xray_mixture_sd(double (*sd)[XRAY_MAX_FREE], const xray_mixtu
     for (int c = 0; c < m->k; c++) {
         double square[XRAY_MAX_FREE] = {0};
         double e[XRAY_MAX_FREE];
-        for (int j = 0; j < d; j++) /* columns of L^-1 */
-            for (int i = j; i < d; i++) {
-                double s = i == j;
-                for (int l = j; l < i; l++)
-                    s -= m->l[c][i * d + l] * e[l];
-                e[i] = s / m->l[c][i * d + i];
+        for (int j = 0; j < d; j++) { /* columns of L^-1 */
+            double unit[XRAY_MAX_FREE] = {0};
+            unit[j] = 1;
+            xray_forward(e, m->l[c], unit, d);
+            for (int i = j; i < d; i++)
                 square[i] += e[i] * e[i];
-            }
+        }
         for (int k = 0; k < d; k++)
             sd[c][k] = sqrt(square[k]);
     }
@@ -489,13 +551,16 @@ static inline void xray_mixture_sd(double (*sd)[XRAY_MAX_FREE], const xray_mixtu
 /* Mean and variance of coordinate k, and the probability of less than z. */
 static inline void xray_mixture_marginal(double *mean, double *variance, double *below, const xray_mixture *m,
                                          double (*sd)[XRAY_MAX_FREE], int k, double z) {
-    *mean = *variance = *below = 0;
+    *mean = 0;
+    *variance = 0;
+    *below = 0;
     for (int c = 0; c < m->k; c++) {
         double share = exp(m->log_share[c]);
         double at = m->mean[c][k];
+        double width = sd[c][k];
         *mean += share * at;
-        *variance += share * (sd[c][k] * sd[c][k] + at * at);
-        *below += share * xray_normal_cdf((z - at) / sd[c][k]);
+        *variance += share * (width * width + at * at);
+        *below += share * xray_normal_cdf((z - at) / width);
     }
     *variance = fmax(*variance - *mean * *mean, 1e-12);
 }
@@ -510,7 +575,8 @@ static inline int xray_net_adjust(xray_net *net, const bml_nn_real *x, const flo
     size_t room = (size_t)size * (size_t)size;
     bml_nn_real *out = xray_alloc(n, n_out * sizeof *out);
     bml_nn_real *shift = xray_alloc((size_t)(d * size), sizeof *shift);
-    double *a = xray_alloc((size_t)d, (room + 2 * (size_t)size) * sizeof *a);
+    size_t each = room + 2 * (size_t)size; /* of a parameter */
+    double *a = xray_alloc((size_t)d, each * sizeof *a);
     double *b = a ? a + (size_t)d * room : NULL;
     double *term = b ? b + d * size : NULL;
     net->shift = NULL;
@@ -524,24 +590,28 @@ static inline int xray_net_adjust(xray_net *net, const bml_nn_real *x, const flo
         double mean;
         double variance;
         double below;
+        const float *truth = u + i * (size_t)d;
         for (int k = 0; k < d; k++) {
-            double z = xray_probit((double)u[i * (size_t)d + (size_t)k]);
+            double z = xray_probit((double)truth[k]);
             xray_mixture_marginal(&mean, &variance, &below, &m, sd, k, z);
+            double *right = b + k * size;
+            double *normal = a + (size_t)k * room;
             double off = z - mean;
-            double weight = 1 / variance;
             for (int r = 0; r < size; r++) {
-                b[k * size + r] += weight * term[r] * off;
+                double weighted = 1 / variance * term[r];
+                right[r] += weighted * off;
                 for (int c = 0; c <= r; c++)
-                    a[(size_t)k * room + (size_t)(r * size + c)] += weight * term[r] * term[c];
+                    normal[r * size + c] += weighted * term[c];
             }
         }
     }
     for (int k = 0; k < d && !bad; k++) {
+        double *normal = a + (size_t)k * room;
         for (int r = 0; r < size; r++)
-            a[(size_t)k * room + (size_t)(r * size + r)] *= 1 + 1e-6;
-        bad = !xray_cholesky(a + (size_t)k * room, size);
+            normal[r * size + r] *= 1 + 1e-6;
+        bad = !xray_cholesky(normal, size);
         if (!bad) {
-            xray_solve(term, a + (size_t)k * room, b + k * size, size);
+            xray_solve(term, normal, b + k * size, size);
         }
         for (int r = 0; r < size; r++)
             shift[k * size + r] = (bml_nn_real)term[r];
@@ -582,7 +652,8 @@ static inline int xray_net_calibrate(xray_net *net, const bml_nn_real *x, const 
         double variance;
         double below;
         for (size_t k = 0; k < d; k++) {
-            xray_mixture_marginal(&mean, &variance, &below, &m, sd, (int)k, xray_probit((double)u[i * d + k]));
+            double z = xray_probit((double)u[i * d + k]);
+            xray_mixture_marginal(&mean, &variance, &below, &m, sd, (int)k, z);
             off[k * n + i] = fabs(xray_probit(below));
         }
     }
@@ -591,17 +662,16 @@ static inline int xray_net_calibrate(xray_net *net, const bml_nn_real *x, const 
     for (int c = 0; c < net->k && !bad; c++) {
         size_t at = (size_t)(c * xray_mixture_size(net->d)) + 1 + d;
         for (size_t i = 0; i < d; i++)
-            for (size_t j = 0; j <= i; j++, at++) {
-                bml_nn_real ratio = (bml_nn_real)(wider[i] / wider[j]);
+            for (size_t j = 0; j <= i; j++) {
                 if (i == j) {
                     bias[at] -= (bml_nn_real)log(wider[j]);
+                } else {
+                    bml_nn_real ratio = (bml_nn_real)(wider[i] / wider[j]);
+                    bias[at] *= ratio;
+                    for (size_t row = 0; row < count / units; row++)
+                        kernel[row * units + at] *= ratio;
                 }
-                if (i == j) {
-                    continue;
-                }
-                bias[at] *= ratio;
-                for (size_t row = 0; row < count / units; row++)
-                    kernel[row * units + at] *= ratio;
+                at++;
             }
     }
     free(out);
@@ -625,10 +695,12 @@ static inline int xray_net_describe(xray_net *net, const xray_data *data, const 
     how[1] = (bml_nn_real)statistic;
     how[2] = (bml_nn_real)abundance;
     snprintf(text, sizeof text, "%s %d %d", net->mixture ? "mixture" : "dropout", net->k, net->d);
-    bad = bml_nn_set_text(net->nn, "xray_kind", text) || bml_nn_set_text(net->nn, "xray_model", model) ||
-          bml_nn_set_text(net->nn, "xray_prior", prior) || bml_nn_set_text(net->nn, "xray_fixed", fixed) ||
-          bml_nn_set_array(net->nn, "xray_bin", bin, (size_t)data->n_channel) ||
-          bml_nn_set_array(net->nn, "xray_how", how, 3);
+    bad |= bml_nn_set_text(net->nn, "xray_kind", text);
+    bad |= bml_nn_set_text(net->nn, "xray_model", model);
+    bad |= bml_nn_set_text(net->nn, "xray_prior", prior);
+    bad |= bml_nn_set_text(net->nn, "xray_fixed", fixed);
+    bad |= bml_nn_set_array(net->nn, "xray_bin", bin, (size_t)data->n_channel);
+    bad |= bml_nn_set_array(net->nn, "xray_how", how, 3);
     free(bin);
     return bad ? error_set(err, "out of memory") : 0;
 }

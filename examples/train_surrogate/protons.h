@@ -11,22 +11,39 @@ typedef struct proton_range {
     double lo[PROTON_ROW], hi[PROTON_ROW];
 } proton_range;
 
+/* Of column k of the rows. */
+static const char *proton_row_name(int k) {
+    static const char *const more[] = {"log_l_p", "log_gamma_p_max", "p_p"};
+    return k < SSC_ROW ? ssc_row_names[k] : more[k - SSC_ROW];
+}
+
 /* --range NAME=LO:HI, one of the text's; NULL, or what is wrong. */
 static const char *narrow(proton_range *r, const char *text) {
-    static const char *const more[] = {"log_l_p", "log_gamma_p_max", "p_p"};
     const char *equal = strchr(text, '=');
     const char *colon = equal ? strchr(equal, ':') : NULL;
     char half[64];
-    double end[2];
-    if (!colon || colon - equal > (ptrdiff_t)sizeof half) return "is not NAME=LO:HI";
-    snprintf(half, sizeof half, "%.*s", (int)(colon - equal - 1), equal + 1);
-    if (read_real(&end[0], half) || read_real(&end[1], colon + 1)) return "has ends that are no numbers";
+    double lo;
+    double hi;
+    if (!colon || colon - equal > (ptrdiff_t)sizeof half) {
+        return "is not NAME=LO:HI";
+    }
+    const size_t length = (size_t)(equal - text);
+    const int digits = (int)(colon - equal) - 1;
+    snprintf(half, sizeof half, "%.*s", digits, equal + 1);
+    if (read_real(&lo, half) || read_real(&hi, colon + 1)) {
+        return "has ends that are no numbers";
+    }
     for (int k = 0; k < PROTON_ROW; k++) {
-        const char *name = k < SSC_ROW ? ssc_row_names[k] : more[k - SSC_ROW];
-        if (strlen(name) != (size_t)(equal - text) || strncmp(name, text, strlen(name)) != 0) continue;
-        if (!(end[0] < end[1] && end[0] >= r->lo[k] && end[1] <= r->hi[k])) return "leaves the usual range";
-        r->lo[k] = end[0];
-        r->hi[k] = end[1];
+        const char *name = proton_row_name(k);
+        if (strlen(name) != length || strncmp(name, text, length) != 0) {
+            continue;
+        }
+        const int inside = lo >= r->lo[k] && hi <= r->hi[k];
+        if (!inside || !(lo < hi)) {
+            return "leaves the usual range";
+        }
+        r->lo[k] = lo;
+        r->hi[k] = hi;
         return NULL;
     }
     return "names no parameter";
@@ -39,7 +56,9 @@ static proton_range range_of(const options *opt) {
     memcpy(r.hi, published_domain.hi, sizeof published_domain.hi);
     for (int i = 0; i < opt->range.n; i++) {
         const char *wrong = narrow(&r, opt->range.item[i]);
-        if (wrong) fail("train_surrogate: --range %.80s: %s", opt->range.item[i], wrong);
+        if (wrong) {
+            fail("train_surrogate: --range %.80s: %s", opt->range.item[i], wrong);
+        }
     }
     return r;
 }
@@ -48,9 +67,15 @@ static proton_range range_of(const options *opt) {
 static int draw_protons(double *row, const proton_range *r, bml_nn_rng *rng) {
     const double mass = 3.263909; /* log10 of m_p/m_e */
     for (int tries = 0; tries < 10000; tries++) {
-        for (int k = 0; k < PROTON_ROW; k++)
-            row[k] = r->lo[k] + (r->hi[k] - r->lo[k]) * bml_nn_rng_uniform(rng);
-        if (!surrogate_outside(&published_domain, row) && row[SSC_ROW + 1] <= ssc_row_confined(row) - mass) return 1;
+        for (int k = 0; k < PROTON_ROW; k++) {
+            const double width = r->hi[k] - r->lo[k];
+            row[k] = r->lo[k] + width * bml_nn_rng_uniform(rng);
+        }
+        const double log_gamma_p_max = row[SSC_ROW + 1];
+        const double confined = ssc_row_confined(row) - mass;
+        if (!surrogate_outside(&published_domain, row) && log_gamma_p_max <= confined) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -61,31 +86,43 @@ typedef struct proton_solver {
     bml_hadron *protons;
 } proton_solver;
 
-/* log10 of the spectra at the nodes; what lies too deep becomes a bound. */
+/* log10 of a spectrum at its n nodes; what lies too deep below its peak becomes a bound. */
+static void proton_targets(float *node, const double *y, int n) {
+    double peak = surrogate_floor;
+    for (int k = 0; k < n; k++)
+        peak = fmax(peak, y[k]);
+    for (int k = 0; k < n; k++) {
+        const double bound = SURROGATE_BOUND + peak - PROTON_DEPTH;
+        const int seen = y[k] > peak - PROTON_DEPTH;
+        node[k] = (float)(seen ? y[k] : bound);
+    }
+}
+
+/* A source's nodes, node [PROTON_NODES]. */
 static int solve_protons(float *node, const double *row, bml_ssc_blob *blob, bml_hadron_blob *protons, int ssa) {
-    bml_ssc_source e = {.self_absorption = ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF, .pair_production = 1};
+    bml_ssc_source e = {.pair_production = 1};
+    bml_hadron_source p = {.gamma_min = 1};
     const char *why;
     bml_ssc_source_from_row(&e, row);
-    bml_hadron_source p = {.gamma_min = 1,
-                           .gamma_max = pow(10, row[SSC_ROW + 1]),
-                           .compactness = pow(10, row[SSC_ROW]),
-                           .p = row[SSC_ROW + 2]};
+    e.self_absorption = ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
+    p.compactness = pow(10, row[SSC_ROW]);
+    p.gamma_max = pow(10, row[SSC_ROW + 1]);
+    p.p = row[SSC_ROW + 2];
     int status = hadron_ssc_solve(blob, protons, &e, &p, 0, &why);
     for (int r = 0; r < 2 && !status; r++) {
         const proton_part *part = &proton_parts[r];
         double x[PROTON_NODES];
         double y[PROTON_NODES];
-        double peak = surrogate_floor;
         for (int k = 0; k < part->n; k++)
             x[k] = proton_node(part, k);
-        if (r == 0)
+        if (r == 0) {
             status = bml_ssc_spectrum(y, x, part->n, blob, BML_SSC_TOTAL);
-        else
+        } else {
             status = bml_hadron_spectrum(y, x, part->n, protons, BML_HADRON_NEUTRINOS);
-        for (int k = 0; k < part->n; k++)
-            peak = fmax(peak, y[k]);
-        for (int k = 0; k < part->n; k++)
-            node[part->from + k] = (float)(y[k] > peak - PROTON_DEPTH ? y[k] : SURROGATE_BOUND + peak - PROTON_DEPTH);
+        }
+        if (!status) {
+            proton_targets(node + part->from, y, part->n);
+        }
     }
     return status;
 }
@@ -111,8 +148,9 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
             double row[PROTON_ROW];
             bml_nn_rng rng;
             bml_nn_rng_init(&rng, opt->seed, (uint64_t)i + 1);
-            const int none = !draw_protons(row, range, &rng);
-            const int status = bad || none || solve_protons(d->target + i * PROTON_NODES, row, blob, protons, opt->ssa);
+            float *target = d->target + i * PROTON_NODES;
+            int status = bad || !draw_protons(row, range, &rng);
+            status = status || solve_protons(target, row, blob, protons, opt->ssa);
             for (int k = 0; k < PROTON_ROW; k++)
                 d->x[i * PROTON_ROW + k] = (float)row[k];
 #ifdef _OPENMP
@@ -120,7 +158,9 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
 #endif
             {
                 failed += status != 0;
-                if (++done % 16 == 0) progress_at(&bar, (double)done, NULL);
+                if (++done % 16 == 0) {
+                    progress_at(&bar, (double)done, NULL);
+                }
             }
         }
         bml_hadron_blob_free(protons);
@@ -128,12 +168,15 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
     }
     (void)threads;
     progress_end(&bar);
-    if (failed) fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+    if (failed) {
+        fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+    }
 }
 
 /* A value, or the bound that it is. */
 static float proton_value(float target) {
-    return target < SURROGATE_BOUND / 2 ? target : target - SURROGATE_BOUND;
+    const int bound = target >= SURROGATE_BOUND / 2;
+    return bound ? target - SURROGATE_BOUND : target;
 }
 
 /* Metrics of one spectrum of each test row, m->metric [n][N_METRICS]; m->curve [n][PROTON_NODES] is there. net: NULL for
@@ -156,25 +199,31 @@ static void proton_measure(measured *m, const dataset *d, long from, long n, con
     }
 }
 
+/* Of a part of a row's targets. */
+static float proton_peak(const float *target, const proton_part *part) {
+    float peak = (float)surrogate_floor;
+    for (int k = 0; k < part->n; k++)
+        peak = fmaxf(peak, proton_value(target[part->from + k]));
+    return peak;
+}
+
 /* rms error of each node over the test rows, where the truth is within 6 dex of its peak: error [PROTON_NODES]. */
 static void proton_errors(float *error, const float *curve, const dataset *d, long from, long n) {
-    for (int r = 0; r < 2; r++) {
-        const proton_part *part = &proton_parts[r];
-        for (int k = part->from; k < part->from + part->n; k++) {
-            double sum = 0;
-            long count = 0;
-            for (long i = 0; i < n; i++) {
-                const float *target = d->target + (from + i) * PROTON_NODES;
-                float peak = (float)surrogate_floor;
-                for (int j = part->from; j < part->from + part->n; j++)
-                    peak = fmaxf(peak, proton_value(target[j]));
-                const double miss = (double)curve[i * PROTON_NODES + k] - (double)target[k];
-                const int near_by = target[k] < SURROGATE_BOUND / 2 && target[k] > peak - 6;
-                sum += near_by ? miss * miss : 0;
-                count += near_by;
+    for (int k = 0; k < PROTON_NODES; k++) {
+        const proton_part *part = &proton_parts[k >= PHOTON_NODES];
+        double sum = 0;
+        long count = 0;
+        for (long i = 0; i < n; i++) {
+            const float *target = d->target + (from + i) * PROTON_NODES;
+            const float *answer = curve + i * PROTON_NODES;
+            const double miss = (double)answer[k] - (double)target[k];
+            const int bound = target[k] >= SURROGATE_BOUND / 2;
+            if (!bound && target[k] > proton_peak(target, part) - 6) {
+                sum += miss * miss;
+                count++;
             }
-            error[k] = (float)(count ? sqrt(sum / (double)count) : 0);
         }
+        error[k] = (float)(count ? sqrt(sum / (double)count) : 0);
     }
 }
 
@@ -187,16 +236,28 @@ static void proton_save(bml_nn *net, const options *opt, const proton_range *ran
         domain[k] = (float)range->lo[k];
         domain[PROTON_ROW + k] = (float)range->hi[k];
     }
+    const char *physics = surrogate_physics[2 + !!opt->ssa];
     int status = bml_nn_set_text(net, "surrogate_kind", "protons");
-    status |= bml_nn_set_text(net, "surrogate_physics", surrogate_physics[2 + !!opt->ssa]);
+    status |= bml_nn_set_text(net, "surrogate_physics", physics);
     status |= bml_nn_set_text(net, "surrogate_parameters", proton_row_text);
     status |= bml_nn_set_text(net, "surrogate_values",
                               "log10(x^2 n) at log10 x = -14, -13.75 ... 10; of neutrinos log10(x^2 Q) at 5 ... 13");
     status |= bml_nn_set_array(net, "surrogate_domain", domain, 2 * PROTON_ROW);
     status |= bml_nn_set_array(net, "surrogate_error", error, PROTON_NODES);
     snprintf(path, sizeof path, "%s/model.safetensors", opt->out);
-    if (!status) status = bml_nn_save(net, path, BML_NN_F32);
-    if (status) fail("%s: %s", path, bml_nn_message(net));
+    if (!status) {
+        status = bml_nn_save(net, path, BML_NN_F32);
+    }
+    if (status) {
+        fail("%s: %s", path, bml_nn_message(net));
+    }
+}
+
+/* Of this process. */
+static double processor_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* What a net says of n rows, curve [n][PROTON_NODES]; returns microseconds a row, in batches of 24 on one core. */
@@ -204,17 +265,34 @@ static double proton_predict(float *curve, const bml_nn *net, const dataset *d, 
     enum { BATCH = 24 };
     bml_nn_work *work;
     char why[BML_NN_MESSAGE];
-    if (bml_nn_work_create(&work, net, BATCH, 1, why)) fail("train_surrogate: %s", why);
-    struct timespec t[2];
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t[0]);
-    for (long i = 0; i < n; i += BATCH) {
-        const size_t count = (size_t)(n - i < BATCH ? n - i : BATCH);
-        if (bml_nn_predict(net, work, curve + i * PROTON_NODES, d->x + (from + i) * PROTON_ROW, count))
-            fail("train_surrogate: out of memory");
+    if (bml_nn_work_create(&work, net, BATCH, 1, why)) {
+        fail("train_surrogate: %s", why);
     }
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t[1]);
+    const double begin = processor_seconds();
+    for (long i = 0; i < n; i += BATCH) {
+        const long left = n - i;
+        const size_t count = (size_t)(left < BATCH ? left : BATCH);
+        const float *row = d->x + (from + i) * PROTON_ROW;
+        if (bml_nn_predict(net, work, curve + i * PROTON_NODES, row, count)) {
+            fail("train_surrogate: out of memory");
+        }
+    }
+    const double taken = processor_seconds() - begin;
     bml_nn_work_free(work);
-    return 1e6 * ((double)(t[1].tv_sec - t[0].tv_sec) + 1e-9 * (double)(t[1].tv_nsec - t[0].tv_nsec)) / (double)n;
+    return 1e6 * taken / (double)n;
+}
+
+/* A row's part for gnuplot: log10 x, truth, net. */
+static void proton_block(FILE *f, int i, const proton_part *part, const float *target, const float *curve) {
+    fprintf(f, "$%s%d << EOD\n", part->name, i);
+    for (int k = 0; k < part->n; k++) {
+        const double truth = (double)target[part->from + k];
+        const double answer = (double)curve[part->from + k];
+        if (truth <= (double)SURROGATE_BOUND / 2) {
+            fprintf(f, "%g %g %g\n", proton_node(part, k), truth, answer);
+        }
+    }
+    fprintf(f, "EOD\n");
 }
 
 /* Six test rows: truth and net, photons and neutrinos. */
@@ -222,18 +300,14 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
     enum { PANELS = 6 };
     char err[ERROR_SIZE];
     out_file o;
-    if (plot_begin(&o, opt->out, "spectra", 1500, 900, 12, err)) fail("%s", err);
+    if (plot_begin(&o, opt->out, "spectra", 1500, 900, 12, err)) {
+        fail("%s", err);
+    }
     for (int i = 0; i < PANELS && i < n; i++)
         for (int r = 0; r < 2; r++) {
-            const proton_part *part = &proton_parts[r];
-            fprintf(o.f, "$%s%d << EOD\n", part->name, i);
-            for (int k = 0; k < part->n; k++) {
-                const float target = d->target[(from + i) * PROTON_NODES + part->from + k];
-                if (target > SURROGATE_BOUND / 2) continue;
-                fprintf(o.f, "%g %g %g\n", proton_node(part, k), (double)target,
-                        (double)curve[i * PROTON_NODES + part->from + k]);
-            }
-            fprintf(o.f, "EOD\n");
+            const float *target = d->target + (from + i) * PROTON_NODES;
+            const float *answer = curve + (long)i * PROTON_NODES;
+            proton_block(o.f, i, &proton_parts[r], target, answer);
         }
     fprintf(o.f, "set multiplot layout 2,3\nset grid; set xrange [-15:14]; set key left bottom samplen 2\n"
                  "set xlabel 'log_{10} x'; set ylabel 'log_{10} x^2 n, log_{10} x^2 Q'\n");
@@ -245,8 +319,29 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
                 i, i, plot_colours[0], i, i, plot_colours[1]);
     fprintf(o.f, "unset multiplot\n");
     const int drawn = plot_end(&o, opt->out, "spectra", err);
-    if (drawn < 0) fail("%s", err);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
     return drawn;
+}
+
+/* error.csv and history.csv. */
+static void proton_tables(const options *opt, const float *error, const history *h) {
+    const char *rates = "epoch,loss,validation_loss,learning_rate,gradient_norm";
+    double table[PROTON_NODES][3];
+    char err[ERROR_SIZE];
+    for (int k = 0; k < PROTON_NODES; k++) {
+        const int neutrinos = k >= PHOTON_NODES;
+        const proton_part *part = &proton_parts[neutrinos];
+        table[k][0] = neutrinos;
+        table[k][1] = proton_node(part, k - part->from);
+        table[k][2] = (double)error[k];
+    }
+    int status = csv_write(opt->out, "error.csv", "neutrinos,log10_x,rms_dex", table[0], PROTON_NODES, 3, err);
+    status = status || csv_write(opt->out, "history.csv", rates, h->row[0], h->n, 5, err);
+    if (status) {
+        fail("%s", err);
+    }
 }
 
 /* The net, those of --against behind it, and the truth's own roughness, on the rows from `from` on. */
@@ -257,8 +352,6 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
     float *curve[MOST] = {NULL};
     double microseconds[MOST] = {0};
     float error[PROTON_NODES];
-    double table[PROTON_NODES][3];
-    char err[ERROR_SIZE];
     const int nets = 1 + opt->against.n;
     surrogate named = {.net = net[0]};
     for (int j = 0; j <= nets; j++)
@@ -269,57 +362,58 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
         measured m[MOST] = {{0}};
         char what[80];
         for (int j = 0; j <= nets; j++) {
-            const char *name = j == nets ? "truth" : j ? opt->against.item[j - 1] : "mlp";
-            m[j] = (measured){.name = name, .s = j < nets ? &named : NULL, .curve = curve[j]};
+            const int is_net = j < nets;
+            const char *other = j ? opt->against.item[j - 1] : "mlp";
+            m[j].name = is_net ? other : "truth";
+            m[j].s = is_net ? &named : NULL;
+            m[j].curve = curve[j];
             m[j].microseconds = microseconds[j];
-            proton_measure(&m[j], d, from, n, &proton_parts[r], j < nets);
+            proton_measure(&m[j], d, from, n, &proton_parts[r], is_net);
         }
         snprintf(what, sizeof what, "%s, clipped %d dex below each peak", proton_parts[r].name, (int)PROTON_DEPTH);
         print_table(m, nets + 1, n, what);
-        if (r == 0) write_run(opt, rows, m, n, seconds_now() - begin);
+        if (r == 0) {
+            write_run(opt, rows, m, n, seconds_now() - begin);
+        }
         for (int j = 0; j <= nets; j++)
             free(m[j].metric);
     }
     proton_errors(error, curve[0], d, from, n);
-    for (int k = 0; k < PROTON_NODES; k++) {
-        const int r = k >= PHOTON_NODES;
-        table[k][0] = r;
-        table[k][1] = proton_node(&proton_parts[r], k - proton_parts[r].from);
-        table[k][2] = (double)error[k];
-    }
-    if (csv_write(opt->out, "error.csv", "neutrinos,log10_x,rms_dex", table[0], PROTON_NODES, 3, err) ||
-        csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
-                  err))
-        fail("%s", err);
+    proton_tables(opt, error, h);
     proton_save(net[0], opt, range, error);
     const int drawn = draw_history(opt, h) | proton_draw(opt, curve[0], d, from, n);
-    printf("%zu weights; %.0f s; model in %s/model.safetensors%s\n", bml_nn_n_params(net[0]), seconds_now() - begin,
-           opt->out, drawn ? "; no gnuplot here: pictures are left as scripts" : "");
+    const char *note = drawn ? "; no gnuplot here: pictures are left as scripts" : "";
+    const size_t weights = bml_nn_n_params(net[0]);
+    const double taken = seconds_now() - begin; /* s */
+    printf("%zu weights; %.0f s; model in %s/model.safetensors%s\n", weights, taken, opt->out, note);
     for (int j = 0; j <= nets; j++)
         free(curve[j]);
 }
 
 /* All of --protons; returns the exit status. Rows are independent draws, so that the parts need no shuffling. */
 static int protons_learn(const options *opt, const option_row *rows, const device *card, double begin) {
-    dataset d = {.n = opt->n, .n_in = PROTON_ROW, .n_out = PROTON_NODES};
+    const long n = opt->n;
+    dataset d = {.n = n, .n_in = PROTON_ROW, .n_out = PROTON_NODES};
     surrogate s = {.kind = SURROGATE_MLP};
     history h = {0};
     proton_solver tables;
     bml_nn *net[NETS_MAX + 1] = {NULL};
     char why[BML_SSC_MESSAGE];
     char err[ERROR_SIZE];
-    const long first[4] = {0, opt->n * 8 / 10, opt->n * 9 / 10, opt->n};
-    if (opt->n < 30) fail("train_surrogate: %ld spectra are too few", opt->n);
+    const long first[4] = {0, n * 8 / 10, n * 9 / 10, n};
     const proton_range range = range_of(opt);
     for (int j = 0; j < opt->against.n; j++) {
         float domain[2 * PROTON_ROW];
         int ssa;
-        if (proton_net_load(&net[j + 1], domain, &ssa, opt->against.item[j], err)) fail("%s", err);
+        if (proton_net_load(&net[j + 1], domain, &ssa, opt->against.item[j], err)) {
+            fail("%s", err);
+        }
     }
-    d.x = need(malloc((size_t)d.n * PROTON_ROW * sizeof *d.x));
-    d.target = need(malloc((size_t)d.n * PROTON_NODES * sizeof *d.target));
-    if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why))
+    d.x = need(malloc((size_t)n * PROTON_ROW * sizeof *d.x));
+    d.target = need(malloc((size_t)n * PROTON_NODES * sizeof *d.target));
+    if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why)) {
         fail("train_surrogate: %s", why);
+    }
     proton_data(&d, opt, &range, &tables);
     bml_hadron_free(tables.protons);
     bml_ssc_free(tables.electrons);

@@ -59,7 +59,9 @@ static double grid_x(int k) {
 }
 
 static void *need(void *p) {
-    if (!p) fail("train_surrogate: out of memory");
+    if (!p) {
+        fail("train_surrogate: out of memory");
+    }
     return p;
 }
 
@@ -91,7 +93,9 @@ static void dataset_room(dataset *d, long n, int kind, int grid) {
 }
 
 static void dataset_free(dataset *d) {
-    if (d->target != d->y) free(d->target);
+    if (d->target != d->y) {
+        free(d->target);
+    }
     free(d->row);
     free(d->y);
     free(d->x);
@@ -106,7 +110,9 @@ static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt,
     double y[SURROGATE_GRID];
     bml_ssc_source_from_row(&source, d->row[i]);
     const int status = bml_ssc_solve(blob, &source);
-    if (status && status != BML_SSC_NOT_CONVERGED) return status;
+    if (status && status != BML_SSC_NOT_CONVERGED) {
+        return status;
+    }
     for (int k = 0; k < SURROGATE_GRID; k++)
         x[k] = grid_x(k);
     bml_ssc_spectrum(y, x, SURROGATE_GRID, blob, BML_SSC_TOTAL);
@@ -114,7 +120,9 @@ static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt,
         d->y[i * SURROGATE_GRID + k] = (float)fmax(y[k], surrogate_floor);
     surrogate_frame f;
     surrogate_place(&f, d->x + i * d->n_in, kind, opt->grid, d->row[i]);
-    if (kind == SURROGATE_MLP) surrogate_nodes(d->target + i * d->n_out, blob, &f);
+    if (kind == SURROGATE_MLP) {
+        surrogate_nodes(d->target + i * d->n_out, blob, &f);
+    }
     return 0;
 }
 
@@ -138,7 +146,9 @@ static long solve_here(dataset *d, const options *opt, int kind, const bml_ssc *
 #pragma omp critical
 #endif
             failed += status != 0;
-            if (++done % 64 == 0) progress_at(bar, (double)done, NULL);
+            if (++done % 64 == 0) {
+                progress_at(bar, (double)done, NULL);
+            }
         }
         bml_ssc_blob_free(blob);
     }
@@ -189,7 +199,9 @@ static long solve_shared(dataset *d, const options *opt, int kind, const bml_ssc
     solver s = {.opt = opt, .kind = kind};
     char why[BML_SSC_MESSAGE];
     long failed = 0;
-    if (bml_ssc_blob_create(&s.blob, tables, why)) fail("train_surrogate: %s", why);
+    if (bml_ssc_blob_create(&s.blob, tables, why)) {
+        fail("train_surrogate: %s", why);
+    }
     dataset_room(&s.one, 1, kind, opt->grid);
     const int wide = 1 + SURROGATE_GRID + d->n_in + d->n_out;
     farm others = {.n_in = SSC_ROW, .n_out = wide, .block = BLOCK, .work = solve_for_others, .user = &s};
@@ -202,7 +214,9 @@ static long solve_shared(dataset *d, const options *opt, int kind, const bml_ssc
     for (long from = 0; from < d->n; from += CHUNK) {
         const int n = (int)(d->n - from < CHUNK ? d->n - from : CHUNK);
         const int status = farm_map(out, d->row[from], n, &others);
-        if (status) fail("train_surrogate: %s", farm_strerror(status));
+        if (status) {
+            fail("train_surrogate: %s", farm_strerror(status));
+        }
         for (int i = 0; i < n; i++)
             failed += unpack(d, from + i, out + (size_t)i * (size_t)wide);
         progress_at(bar, (double)(from + n), NULL);
@@ -224,13 +238,17 @@ static void solve_data(dataset *d, const options *opt, int kind) {
         draw_row(d->row[i], &rng);
     bml_ssc *tables;
     char why[BML_SSC_MESSAGE];
-    if (bml_ssc_create(&tables, &config, why)) fail("train_surrogate: %s", why);
+    if (bml_ssc_create(&tables, &config, why)) {
+        fail("train_surrogate: %s", why);
+    }
     progress_bar bar;
     progress_begin(&bar, "solving", (double)d->n, opt->quiet);
     const long failed = (farm_ranks() > 1 ? solve_shared : solve_here)(d, opt, kind, tables, &bar);
     progress_end(&bar);
     bml_ssc_free(tables);
-    if (failed) fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+    if (failed) {
+        fail("train_surrogate: %ld of %ld sources could not be solved", failed, d->n);
+    }
 }
 
 /* The text of a file, through gzip when its name ends so. */
@@ -238,7 +256,9 @@ static void open_table(text_file *t, const char *path) {
     char err[ERROR_SIZE];
     const size_t length = strlen(path);
     if (length < 3 || strcmp(path + length - 3, ".gz")) {
-        if (text_open(t, path, err)) fail("%s", err);
+        if (text_open(t, path, err)) {
+            fail("%s", err);
+        }
         return;
     }
     size_t size = 0;
@@ -246,12 +266,16 @@ static void open_table(text_file *t, const char *path) {
     char *text = need(malloc(room));
     int ends[2];
     int status = 0;
-    if (pipe(ends)) fail("%s: %s", path, strerror(errno));
+    if (pipe(ends)) {
+        fail("%s: %s", path, strerror(errno));
+    }
     const pid_t child = fork();
     if (child == 0) {
         const int quiet = open("/dev/null", O_WRONLY);
         dup2(ends[1], 1);
-        if (quiet >= 0) dup2(quiet, 2); /* what gzip would say is said below */
+        if (quiet >= 0) {
+            dup2(quiet, 2); /* what gzip would say is said below */
+        }
         close(ends[0]);
         close(ends[1]);
         execlp("gzip", "gzip", "-dc", "--", path, (char *)NULL);
@@ -262,12 +286,20 @@ static void open_table(text_file *t, const char *path) {
     size_t got;
     while ((got = fread(text + size, 1, room - size, f)) > 0) {
         size += got;
-        if (size > TEXT_MAX) fail("%s: too large", path);
-        if (size == room) text = need(realloc(text, room *= 2));
+        if (size > TEXT_MAX) {
+            fail("%s: too large", path);
+        }
+        if (size == room) {
+            text = need(realloc(text, room *= 2));
+        }
     }
     fclose(f);
-    if (child < 0 || waitpid(child, &status, 0) < 0 || status) fail("%s: gzip cannot read it", path);
-    if (text_copy(t, text, size, path, err)) fail("%s", err);
+    if (child < 0 || waitpid(child, &status, 0) < 0 || status) {
+        fail("%s: gzip cannot read it", path);
+    }
+    if (text_copy(t, text, size, path, err)) {
+        fail("%s", err);
+    }
     free(text);
 }
 
@@ -279,11 +311,14 @@ static void read_table(dataset *d, const char *path) {
     char *line;
     while ((line = text_line(&t)) != NULL) {
         line = trim(line);
-        if (!*line || *line == '#' || (t.line == 1 && !strncmp(line, "log10_R", 7))) continue;
+        if (!*line || *line == '#' || (t.line == 1 && !strncmp(line, "log10_R", 7))) {
+            continue;
+        }
         const int n = split(field, SSC_ROW + SURROGATE_GRID + 1, line, ',');
-        if (n != SSC_ROW + SURROGATE_GRID)
+        if (n != SSC_ROW + SURROGATE_GRID) {
             fail("%s:%ld: %d columns, expected %d: six parameters and %d values", t.name, t.line, n,
                  SSC_ROW + SURROGATE_GRID, (int)SURROGATE_GRID);
+        }
         if (d->n == d->room) {
             d->room = d->room ? 2 * d->room : 1024;
             d->row = need(realloc(d->row, (size_t)d->room * sizeof *d->row));
@@ -292,16 +327,21 @@ static void read_table(dataset *d, const char *path) {
         for (int k = 0; k < n; k++) {
             double value;
             const char *wrong = read_real(&value, field[k]);
-            if (wrong) fail("%s:%ld: column %d: '%.40s' %s", t.name, t.line, k + 1, field[k], wrong);
-            if (k < SSC_ROW)
+            if (wrong) {
+                fail("%s:%ld: column %d: '%.40s' %s", t.name, t.line, k + 1, field[k], wrong);
+            }
+            if (k < SSC_ROW) {
                 d->row[d->n][k] = value;
-            else
+            } else {
                 d->y[d->n * SURROGATE_GRID + k - SSC_ROW] = (float)fmax(value, surrogate_floor);
+            }
         }
         d->n++;
     }
     text_close(&t);
 }
+
+enum { SPECTRA_MIN = 30 }; /* three to validate and three to test */
 
 static void make_data(dataset *d, const options *opt, int kind) {
     memset(d, 0, sizeof *d);
@@ -311,7 +351,9 @@ static void make_data(dataset *d, const options *opt, int kind) {
     }
     for (int i = 0; i < opt->data.n; i++)
         read_table(d, opt->data.item[i]);
-    if (d->n < 30) fail("train_surrogate: %ld spectra are too few", d->n);
+    if (d->n < SPECTRA_MIN) {
+        fail("train_surrogate: %ld spectra are too few", d->n);
+    }
     d->n_in = SSC_ROW;
     d->n_out = SURROGATE_GRID;
     d->x = need(malloc((size_t)d->n * SSC_ROW * sizeof *d->x));
@@ -327,7 +369,9 @@ static void split_data(dataset *d, long *first, uint64_t seed) {
     dataset to = *d;
     const size_t n_in = (size_t)d->n_in;
     const size_t n_out = (size_t)d->n_out;
-    if (bml_nn_split(d->part, shares, 3, NULL, (size_t)d->n, seed)) fail("train_surrogate: out of memory");
+    if (bml_nn_split(d->part, shares, 3, NULL, (size_t)d->n, seed)) {
+        fail("train_surrogate: out of memory");
+    }
     to.row = need(malloc((size_t)d->n * sizeof *to.row));
     to.y = need(malloc((size_t)d->n * SURROGATE_GRID * sizeof *to.y));
     to.x = need(malloc((size_t)d->n * n_in * sizeof *to.x));
@@ -337,7 +381,9 @@ static void split_data(dataset *d, long *first, uint64_t seed) {
     for (int part = TRAIN; part <= TEST; part++) {
         first[part] = at;
         for (long i = 0; i < d->n; i++) {
-            if (d->part[i] != part) continue;
+            if (d->part[i] != part) {
+                continue;
+            }
             memcpy(to.row[at], d->row[i], sizeof *to.row);
             memcpy(to.y + at * SURROGATE_GRID, d->y + i * SURROGATE_GRID, SURROGATE_GRID * sizeof *to.y);
             memcpy(to.x + at * d->n_in, d->x + i * d->n_in, n_in * sizeof *to.x);
@@ -359,7 +405,9 @@ static int published_layers(bml_nn_layer *l, int net) {
     static const int depth[] = {6, 7, 7};
     int n = 0;
     l[n++] = (bml_nn_layer){.kind = BML_NN_INPUT, .features = SSC_ROW};
-    if (net != ANN) l[n++] = (bml_nn_layer){.kind = BML_NN_RESHAPE, .steps = SSC_ROW, .features = 1};
+    if (net != ANN) {
+        l[n++] = (bml_nn_layer){.kind = BML_NN_RESHAPE, .steps = SSC_ROW, .features = 1};
+    }
     for (int k = 0; k < depth[net]; k++)
         l[n++] =
             (bml_nn_layer){.kind = kinds[net], .units = PUBLISHED_UNITS, .sequence = net != ANN && k + 1 < depth[net]};
@@ -409,20 +457,28 @@ static void make_net(surrogate *s, const dataset *d, const options *opt, long n_
     const bml_nn_config config = {.layers = layers, .n_layers = n, .seed = opt->seed};
     char why[BML_NN_MESSAGE];
     int status = bml_nn_create(&s->net, &config, why);
-    if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), why);
+    if (status) {
+        fail("train_surrogate: %s: %s", bml_nn_strerror(status), why);
+    }
     if (s->kind == SURROGATE_MLP) { /* in dex, about the mean of each node */
         node_means(shift, d, n_train);
         for (int k = 0; k < d->n_out; k++)
             scale[k] = 1;
-        if (!status) status = bml_nn_fit_scaler(s->net, BML_NN_INPUTS, BML_NN_STANDARD, d->x, (size_t)n_train);
+        if (!status) {
+            status = bml_nn_fit_scaler(s->net, BML_NN_INPUTS, BML_NN_STANDARD, d->x, (size_t)n_train);
+        }
     } else { /* [-30, 0] becomes [0, 1], as published */
         for (int k = 0; k < d->n_out; k++) {
             shift[k] = (float)surrogate_floor;
             scale[k] = (float)-surrogate_floor;
         }
     }
-    if (!status) status = bml_nn_set_scaler(s->net, BML_NN_OUTPUTS, shift, scale);
-    if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
+    if (!status) {
+        status = bml_nn_set_scaler(s->net, BML_NN_OUTPUTS, shift, scale);
+    }
+    if (status) {
+        fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
+    }
 }
 
 /* Mean square in dex; a bound (surrogate_nodes) counts only when it is passed. */
@@ -483,12 +539,15 @@ static void train(surrogate *s, history *h, const dataset *d, const long *first,
     h->row = need(calloc((size_t)opt->epochs, sizeof *h->row));
     progress_begin(&h->bar, "training", (double)opt->epochs, opt->quiet);
     int status = BML_NN_OK;
-    if (device_ready(card))
+    if (device_ready(card)) {
         device_train(card, s->net, &how, NULL);
-    else
+    } else {
         status = bml_nn_train(s->net, &how, NULL);
+    }
     progress_end(&h->bar);
-    if (status) fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
+    if (status) {
+        fail("train_surrogate: %s: %s", bml_nn_strerror(status), bml_nn_message(s->net));
+    }
 }
 
 /* ==== 3. evaluation =============================================================================================== */
@@ -536,7 +595,9 @@ static double roughness(const float *y, const float *truth, int points, float pe
     double sum = 0;
     long n = 0;
     for (int k = 1; k + 1 < points; k++) {
-        if (!(truth[k - 1] > peak - 6 && truth[k] > peak - 6 && truth[k + 1] > peak - 6)) continue;
+        if (!(truth[k - 1] > peak - 6 && truth[k] > peak - 6 && truth[k + 1] > peak - 6)) {
+            continue;
+        }
         const double bend = (double)y[k - 1] - 2 * (double)y[k] + (double)y[k + 1];
         sum += bend * bend;
         n++;
@@ -555,7 +616,9 @@ static void measure_one(double *m, const float *y, const float *truth, int point
     int n = 0;
     for (int k = 0; k < points; k++) {
         mean += (double)truth[k] / points;
-        if (truth[k] > peak) peak = truth[k];
+        if (truth[k] > peak) {
+            peak = truth[k];
+        }
     }
     for (int k = 0; k < points; k++) {
         const double miss = (double)y[k] - (double)truth[k];
@@ -563,7 +626,9 @@ static void measure_one(double *m, const float *y, const float *truth, int point
         squares += miss * miss;
         total += off * off;
         sum += fabs(miss);
-        if (truth[k] > peak - 6) near_by[n++] = fabs(miss);
+        if (truth[k] > peak - 6) {
+            near_by[n++] = fabs(miss);
+        }
     }
     qsort(near_by, (size_t)n, sizeof *near_by, ascending);
     m[R2] = 1 - squares / total;
@@ -572,8 +637,9 @@ static void measure_one(double *m, const float *y, const float *truth, int point
     m[NEAR] = 0.5 * (near_by[(n - 1) / 2] + near_by[n / 2]);
     m[ROUGH] = roughness(y, truth, points, peak);
     if (bml_nn_ks(&m[KS], y, (size_t)points, truth, (size_t)points) ||
-        bml_nn_dtw(&m[DTW], y, (size_t)points, truth, (size_t)points))
+        bml_nn_dtw(&m[DTW], y, (size_t)points, truth, (size_t)points)) {
         fail("train_surrogate: out of memory");
+    }
 }
 
 /* Spectra of n rows as a fitter asks for them: in batches, everything included. Returns seconds of one thread. */
@@ -584,7 +650,9 @@ static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_RO
     surrogate_frame f[BATCH];
     bml_nn_work *work;
     char why[BML_NN_MESSAGE];
-    if (bml_nn_work_create(&work, s->net, BATCH, 1, why)) fail("train_surrogate: %s", why);
+    if (bml_nn_work_create(&work, s->net, BATCH, 1, why)) {
+        fail("train_surrogate: %s", why);
+    }
     const size_t n_in = bml_nn_n_in(s->net);
     const size_t n_out = bml_nn_n_out(s->net);
     struct timespec t0;
@@ -593,7 +661,9 @@ static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_RO
         const int count = n - from < BATCH ? (int)(n - from) : BATCH;
         for (int i = 0; i < count; i++)
             surrogate_place(&f[i], input + (size_t)i * n_in, s->kind, s->grid, row[from + i]);
-        if (bml_nn_predict(s->net, work, node, input, (size_t)count)) fail("train_surrogate: out of memory");
+        if (bml_nn_predict(s->net, work, node, input, (size_t)count)) {
+            fail("train_surrogate: out of memory");
+        }
         for (int i = 0; i < count; i++)
             surrogate_spectrum(curve + (from + i) * SURROGATE_GRID, s, &f[i], node + (size_t)i * n_out);
     }
@@ -639,7 +709,9 @@ static void learn_error(surrogate *s, const measured *m, const dataset *d, const
         }
     }
     for (int b = 0, last = 0; b < SURROGATE_ERRORS; b++) {
-        if (count[b] >= 20) last = b;
+        if (count[b] >= 20) {
+            last = b;
+        }
         s->error[b] = (float)(count[last] ? sqrt(sum[last] / (double)count[last]) : 0);
     }
 }
@@ -655,10 +727,11 @@ static void print_table(const measured *m, int n_nets, long n, const char *what)
             v[k] = over_spectra(m[j].metric, n, k, 0.5);
         printf("%-12s %10.7f %9.2e %9.2e %8.4f %8.4f %9.5f %9.5f %9.5f ", m[j].name, v[R2], v[MSE], v[MAE], v[KS],
                v[DTW], v[NEAR], over_spectra(m[j].metric, n, NEAR, 0.99), v[ROUGH]);
-        if (m[j].s)
+        if (m[j].s) {
             printf("%8.1f\n", m[j].microseconds);
-        else
+        } else {
             printf("%8s\n", "-");
+        }
     }
 }
 
@@ -677,8 +750,9 @@ static void print_ranking(const measured *m, int n_nets, long n) {
                 int best = 0;
                 const double sign = of[c] == R2 ? -1 : 1;
                 for (int k = 1; k < n_nets; k++)
-                    if (sign * m[k].metric[i * N_METRICS + of[c]] < sign * m[best].metric[i * N_METRICS + of[c]])
+                    if (sign * m[k].metric[i * N_METRICS + of[c]] < sign * m[best].metric[i * N_METRICS + of[c]]) {
                         best = k;
+                    }
                 wins += best == j;
             }
             printf(" %8.1f", 100.0 * (double)wins / (double)n);
@@ -694,15 +768,20 @@ static void write_tables(const options *opt, const measured *m, int n_nets, long
     char err[ERROR_SIZE];
     double error[SURROGATE_ERRORS][2];
     if (csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
-                  err))
+                  err)) {
         fail("%s", err);
+    }
     for (int b = 0; b < SURROGATE_ERRORS; b++) {
         error[b][0] = -15 + 0.25 * b;
         error[b][1] = (double)s->error[b];
     }
-    if (csv_write(opt->out, "error.csv", "log10_x,rms_dex", error[0], SURROGATE_ERRORS, 2, err)) fail("%s", err);
+    if (csv_write(opt->out, "error.csv", "log10_x,rms_dex", error[0], SURROGATE_ERRORS, 2, err)) {
+        fail("%s", err);
+    }
     out_file o;
-    if (out_begin(&o, opt->out, "test.csv", err)) fail("%s", err);
+    if (out_begin(&o, opt->out, "test.csv", err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "spectrum,net");
     for (int k = 0; k < N_METRICS; k++)
         fprintf(o.f, ",%s", metrics[k].name);
@@ -715,13 +794,17 @@ static void write_tables(const options *opt, const measured *m, int n_nets, long
                 fprintf(o.f, ",%.6g", m[j].metric[i * N_METRICS + k]);
             fprintf(o.f, "\n");
         }
-    if (out_commit(&o, err)) fail("%s", err);
+    if (out_commit(&o, err)) {
+        fail("%s", err);
+    }
 }
 
 static int draw_history(const options *opt, const history *h) {
     char err[ERROR_SIZE];
     out_file o;
-    if (plot_begin(&o, opt->out, "history", 900, 600, 14, err)) fail("%s", err);
+    if (plot_begin(&o, opt->out, "history", 900, 600, 14, err)) {
+        fail("%s", err);
+    }
     fprintf(o.f, "$h << EOD\n");
     for (long i = 0; i < h->n; i++)
         fprintf(o.f, "%g %g %g\n", h->row[i][0], h->row[i][1], h->row[i][2]);
@@ -730,7 +813,9 @@ static int draw_history(const options *opt, const history *h) {
         "EOD\nset logscale y; set format y '10^{%%L}'; set xlabel 'epoch'; set ylabel 'loss'; set grid\n"
         "plot $h u 1:2 w l lw 2 lc rgb '#0072B2' t 'training', $h u 1:3 w l lw 2 lc rgb '#D55E00' t 'validation'\n");
     const int drawn = plot_end(&o, opt->out, "history", err);
-    if (drawn < 0) fail("%s", err);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
     return drawn;
 }
 
@@ -740,7 +825,9 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
     char err[ERROR_SIZE];
     out_file o;
     const long n = first[3] - first[TEST];
-    if (plot_begin(&o, opt->out, "spectra", 1500, 1200, 12, err)) fail("%s", err);
+    if (plot_begin(&o, opt->out, "spectra", 1500, 1200, 12, err)) {
+        fail("%s", err);
+    }
     for (int p = 0; p < PANELS && p < n; p++) {
         const float *truth = d->y + (first[TEST] + p) * SURROGATE_GRID;
         fprintf(o.f, "$p%d << EOD\n", p);
@@ -773,7 +860,9 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
     }
     fprintf(o.f, "unset multiplot\n");
     const int drawn = plot_end(&o, opt->out, "spectra", err);
-    if (drawn < 0) fail("%s", err);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
     return drawn;
 }
 
@@ -781,7 +870,9 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
 static int draw_roughness(const options *opt, const measured *m, int n_rows, long n) {
     char err[ERROR_SIZE];
     out_file o;
-    if (plot_begin(&o, opt->out, "roughness", 900, 600, 14, err)) fail("%s", err);
+    if (plot_begin(&o, opt->out, "roughness", 900, 600, 14, err)) {
+        fail("%s", err);
+    }
     for (int j = 0; j < n_rows; j++) {
         fprintf(o.f, "$r%d << EOD\n", j);
         for (int q = 0; q <= 200; q++)
@@ -800,7 +891,9 @@ static int draw_roughness(const options *opt, const measured *m, int n_rows, lon
     }
     fprintf(o.f, "\n");
     const int drawn = plot_end(&o, opt->out, "roughness", err);
-    if (drawn < 0) fail("%s", err);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
     return drawn;
 }
 
@@ -820,7 +913,9 @@ static void write_run(const options *opt, const option_row *rows, const measured
                           .seed = opt->seed,
                           .seconds = seconds,
                           .results = results};
-    if (run_write(opt->out, &run, err)) fail("%s", err);
+    if (run_write(opt->out, &run, err)) {
+        fail("%s", err);
+    }
 }
 
 #include "protons.h"
@@ -839,9 +934,12 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
     measure(&m[0], s, recipes[opt->net].name, d, first);
     learn_error(s, &m[0], d, first);
     for (int i = 0; i < opt->against.n && i < NETS_MAX; i++) {
-        if (surrogate_load(&other[i], opt->against.item[i], err)) fail("%s", err);
-        if (other[i].kind == SURROGATE_MLP && (opt->data.n || other[i].grid != opt->grid))
+        if (surrogate_load(&other[i], opt->against.item[i], err)) {
+            fail("%s", err);
+        }
+        if (other[i].kind == SURROGATE_MLP && (opt->data.n || other[i].grid != opt->grid)) {
             fail("%s: was trained on another grid than these spectra", opt->against.item[i]);
+        }
         measure(&m[n_nets++], &other[i], opt->against.item[i], d, first);
     }
     m[n_nets] = (measured){.name = "truth", .metric = need(malloc((size_t)n * N_METRICS * sizeof(double)))};
@@ -850,17 +948,23 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
         measure_one(m[n_nets].metric + i * N_METRICS, truth, truth, SURROGATE_GRID);
     }
     print_table(m, n_nets + 1, n, "log10(x^2 n) clipped at -30");
-    if (n_nets > 1) print_ranking(m, n_nets, n);
+    if (n_nets > 1) {
+        print_ranking(m, n_nets, n);
+    }
     write_tables(opt, m, n_nets, n, h, s);
     int drawn = draw_history(opt, h) | draw_spectra(opt, m, n_nets, d, first) | draw_roughness(opt, m, n_nets + 1, n);
     snprintf(path, sizeof path, "%s/model.safetensors", opt->out);
-    if (surrogate_save(s, path, err)) fail("%s", err);
+    if (surrogate_save(s, path, err)) {
+        fail("%s", err);
+    }
     write_run(opt, rows, m, n, seconds_now() - begin);
     printf("%zu weights; %.0f s; model in %s%s\n", bml_nn_n_params(s->net), seconds_now() - begin, path,
            drawn ? "; no gnuplot here: pictures are left as scripts" : "");
     for (int j = 0; j <= n_nets; j++) {
         free(m[j].metric);
-        if (m[j].s) free(m[j].curve);
+        if (m[j].s) {
+            free(m[j].curve);
+        }
     }
     for (int i = 0; i < opt->against.n; i++)
         surrogate_free(&other[i]);
@@ -870,72 +974,96 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
 /* What the options leave open, and what does not go together. */
 static void settle(options *opt) {
     const struct recipe *r = &recipes[opt->net];
-    if (opt->n == 0) opt->n = opt->protons ? PROTON_SPECTRA : r->n;
-    if (opt->epochs == 0) opt->epochs = r->epochs;
+    if (opt->n == 0) {
+        opt->n = opt->protons ? PROTON_SPECTRA : r->n;
+    }
+    if (opt->epochs == 0) {
+        opt->epochs = r->epochs;
+    }
     opt->threads = threads_or_all(opt->threads);
-    if (opt->data.n && opt->net == MLP)
+    if (!opt->data.n && opt->n < SPECTRA_MIN) {
+        fail("train_surrogate: %ld spectra are too few", opt->n);
+    }
+    if (opt->data.n && opt->net == MLP) {
         fail("train_surrogate: --data: the net 'mlp' learns the solver's components; tables are for ann, gru and lstm");
-    if (opt->protons && (opt->data.n || opt->net != MLP || opt->grid))
+    }
+    if (opt->protons && (opt->data.n || opt->net != MLP || opt->grid)) {
         fail("train_surrogate: --protons goes with --net mlp and --grid converged, without --data");
-    if (opt->range.n && !opt->protons) fail("train_surrogate: --range needs --protons");
-    if (opt->protons && farm_ranks() > 1) fail("train_surrogate: --protons does not share its work among ranks of MPI");
-    if (opt->against.n > NETS_MAX) fail("train_surrogate: --against: %d files at most", (int)NETS_MAX);
+    }
+    if (opt->range.n && !opt->protons) {
+        fail("train_surrogate: --range needs --protons");
+    }
+    if (opt->protons && farm_ranks() > 1) {
+        fail("train_surrogate: --protons does not share its work among ranks of MPI");
+    }
+    if (opt->against.n > NETS_MAX) {
+        fail("train_surrogate: --against: %d files at most", (int)NETS_MAX);
+    }
 }
 
+static options opt = {.net = MLP, .seed = 1, .out = "surrogate"};
+
+static const option_row rows[] = {
+    {.name = "n",
+     .integer = &opt.n,
+     .min = 0,
+     .max = 1e8,
+     .value = "N",
+     .help = "spectra to solve; 0: 10000, mlp 100000"},
+    {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
+    {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
+    {.name = "protons",
+     .flag = &opt.protons,
+     .help = "protons beside the electrons, with pairs; learns neutrinos, too; --n 0: 20000"},
+    {.name = "range",
+     .list = &opt.range,
+     .value = "NAME=LO:HI",
+     .help = "with --protons: draw a parameter from there, log_l_e=-5:-3; repeatable"},
+    {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
+    {.name = "data",
+     .list = &opt.data,
+     .value = "FILE",
+     .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
+    {.name = "net", .choice = &opt.net, .value = "ann|gru|lstm|mlp", .help = "published recipes, or our own"},
+    {.name = "epochs", .integer = &opt.epochs, .min = 0, .max = 1e6, .value = "N", .help = "0: 220, mlp 160"},
+    {.name = "against", .list = &opt.against, .value = "FILE", .help = "other models, measured on the same test rows"},
+    {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
+    {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
+    DEVICE_OPTION(&opt.device),
+    {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
+    {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for the model, tables and pictures"},
+    {0}};
+
 int main(int argc, char **argv) {
-    options opt = {.net = MLP, .seed = 1, .out = "surrogate"};
-    const option_row rows[] = {
-        {.name = "n",
-         .integer = &opt.n,
-         .min = 0,
-         .max = 1e8,
-         .value = "N",
-         .help = "spectra to solve; 0: 10000, mlp 100000"},
-        {.name = "grid", .choice = &opt.grid, .value = "converged|athena", .help = "energy grid of the solver"},
-        {.name = "ssa", .flag = &opt.ssa, .help = "synchrotron self-absorption"},
-        {.name = "protons",
-         .flag = &opt.protons,
-         .help = "protons beside the electrons, with pairs; learns neutrinos, too; --n 0: 20000"},
-        {.name = "range",
-         .list = &opt.range,
-         .value = "NAME=LO:HI",
-         .help = "with --protons: draw a parameter from there, log_l_e=-5:-3; repeatable"},
-        {.name = "gg", .flag = &opt.pairs, .help = "photon-photon absorption and pair injection"},
-        {.name = "data",
-         .list = &opt.data,
-         .value = "FILE",
-         .help = "spectra to read instead, CSV, perhaps .gz; repeatable"},
-        {.name = "net", .choice = &opt.net, .value = "ann|gru|lstm|mlp", .help = "published recipes, or our own"},
-        {.name = "epochs", .integer = &opt.epochs, .min = 0, .max = 1e6, .value = "N", .help = "0: 220, mlp 160"},
-        {.name = "against",
-         .list = &opt.against,
-         .value = "FILE",
-         .help = "other models, measured on the same test rows"},
-        {.name = "seed", .natural = &opt.seed, .value = "S", .help = "of data, split and net: same seed, same result"},
-        {.name = "threads", .integer = &opt.threads, .min = 0, .max = 1024, .value = "N", .help = "0: all cores"},
-        DEVICE_OPTION(&opt.device),
-        {.name = "quiet", .flag = &opt.quiet, .help = "no progress bar"},
-        {.name = "out", .text = &opt.out, .value = "DIR", .help = "folder for the model, tables and pictures"},
-        {0}};
     const int first_argument =
         options_parse(argc, argv, rows, "train_surrogate [options]",
                       "Trains a network that stands in for the SSC solver: six parameters (log10 R [cm], log10 B [G],\n"
                       "log10 gamma_min, log10 gamma_max, log10 l_e, p) to log10(x^2 n), x = h nu/(m_e c^2).\n"
                       "fit_sed --model DIR/model.safetensors uses it.");
     wait_passively(); /* starts the program again: before MPI */
-    if (farm_begin(&argc, &argv)) fail("train_surrogate: %s", farm_strerror(FARM_NO_MPI));
-    if (farm_hush()) return 1;
+    if (farm_begin(&argc, &argv)) {
+        fail("train_surrogate: %s", farm_strerror(FARM_NO_MPI));
+    }
+    if (farm_hush()) {
+        return 1;
+    }
     const double begin = seconds_now();
     char err[ERROR_SIZE];
     surrogate s = {0};
     history h = {0};
     long first[4];
-    if (argc != first_argument) fail("train_surrogate: no argument expected, see --help");
+    if (argc != first_argument) {
+        fail("train_surrogate: no argument expected, see --help");
+    }
     settle(&opt);
     device card;
     device_open(&card, opt.device, "train_surrogate");
-    if (farm_ranks() > 1 && opt.data.n) fail("train_surrogate: ranks of MPI share the solver's work; --data has none");
-    if (farm_rank() == 0 && out_folder(opt.out, err)) fail("%s", err);
+    if (farm_ranks() > 1 && opt.data.n) {
+        fail("train_surrogate: ranks of MPI share the solver's work; --data has none");
+    }
+    if (farm_rank() == 0 && out_folder(opt.out, err)) {
+        fail("%s", err);
+    }
     if (opt.protons) {
         const int learned = protons_learn(&opt, rows, &card, begin);
         device_close(&card);
