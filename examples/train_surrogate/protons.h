@@ -158,7 +158,8 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
 #endif
             {
                 failed += status != 0;
-                if (++done % 16 == 0) {
+                done++;
+                if (done % 16 == 0) {
                     progress_at(&bar, (double)done, NULL);
                 }
             }

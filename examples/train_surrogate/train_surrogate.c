@@ -145,9 +145,12 @@ static long solve_here(dataset *d, const options *opt, int kind, const bml_ssc *
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-            failed += status != 0;
-            if (++done % 64 == 0) {
-                progress_at(bar, (double)done, NULL);
+            {
+                failed += status != 0;
+                done++;
+                if (done % 64 == 0) {
+                    progress_at(bar, (double)done, NULL);
+                }
             }
         }
         bml_ssc_blob_free(blob);
