@@ -464,7 +464,10 @@ static void run_all(run_result *runs, const settings *s, const bml_classify_cata
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-        progress_at(&bar, (double)++done, NULL);
+        {
+            done++;
+            progress_at(&bar, (double)done, NULL);
+        }
     }
     progress_end(&bar);
     for (long r = 0; r < s->runs; r++) {

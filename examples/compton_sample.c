@@ -931,7 +931,10 @@ static void train(const settings *set) {
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-        progress_at(&bar, ++finished, NULL);
+        {
+            finished++;
+            progress_at(&bar, finished, NULL);
+        }
     }
     qsort(f, STARTS, sizeof *f, fit_order);
     progress_end(&bar);
@@ -951,7 +954,10 @@ static void train(const settings *set) {
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-            progress_at(&bar, ++finished, NULL);
+            {
+                finished++;
+                progress_at(&bar, finished, NULL);
+            }
         }
     }
     progress_end(&bar);

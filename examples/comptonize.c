@@ -530,8 +530,10 @@ static void run(escaped *e, const cloud *c, const settings *set, long n, int pla
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-        done++;
-        progress_at(&bar, (double)done, "");
+        {
+            done++;
+            progress_at(&bar, (double)done, "");
+        }
     }
     progress_end(&bar);
 }

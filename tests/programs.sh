@@ -66,6 +66,14 @@ if ! ${MAKE:-make} --no-print-directory -j"$(getconf _NPROCESSORS_ONLN 2>/dev/nu
     exit 1
 fi
 
+# A pragma's critical section is the next statement alone: what stands beside it without braces is a race.
+check "critical sections hold all that they look like" awk '
+    /^#pragma omp critical/ {held = 1; next}
+    held && /^#/ {next}
+    held == 1 {held = !/^ *([{]|if \()/ * 2; next}
+    held == 2 {if (!/^ *}/) {print FILENAME ":" FNR; bad = 1}; held = 0}
+    END {exit bad}' bml_*.h examples/*.[ch] examples/*/*.[ch]
+
 # ==== --help, hello ===================================================================================================
 for program in fit_sed ssc_sed; do
     ends "$program --help" 0 "build/$program" --help

@@ -158,7 +158,8 @@ static void proton_data(dataset *d, const options *opt, const proton_range *rang
 #endif
             {
                 failed += status != 0;
-                if (++done % 16 == 0) {
+                done++;
+                if (done % 16 == 0) {
                     progress_at(&bar, (double)done, NULL);
                 }
             }
@@ -253,13 +254,6 @@ static void proton_save(bml_nn *net, const options *opt, const proton_range *ran
     }
 }
 
-/* Of this process. */
-static double processor_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* What a net says of n rows, curve [n][PROTON_NODES]; returns microseconds a row, in batches of 24 on one core. */
 static double proton_predict(float *curve, const bml_nn *net, const dataset *d, long from, long n) {
     enum { BATCH = 24 };
@@ -298,11 +292,8 @@ static void proton_block(FILE *f, int i, const proton_part *part, const float *t
 /* Six test rows: truth and net, photons and neutrinos. */
 static int proton_draw(const options *opt, const float *curve, const dataset *d, long from, long n) {
     enum { PANELS = 6 };
-    char err[ERROR_SIZE];
     out_file o;
-    if (plot_begin(&o, opt->out, "spectra", 1500, 900, 12, err)) {
-        fail("%s", err);
-    }
+    begin_plot(&o, opt, "spectra", 1500, 900, 12);
     for (int i = 0; i < PANELS && i < n; i++)
         for (int r = 0; r < 2; r++) {
             const float *target = d->target + (from + i) * PROTON_NODES;
@@ -318,16 +309,11 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
                 "'%s' t 'neutrinos'\nunset key\n",
                 i, i, plot_colours[0], i, i, plot_colours[1]);
     fprintf(o.f, "unset multiplot\n");
-    const int drawn = plot_end(&o, opt->out, "spectra", err);
-    if (drawn < 0) {
-        fail("%s", err);
-    }
-    return drawn;
+    return end_plot(&o, opt, "spectra");
 }
 
-/* error.csv and history.csv. */
-static void proton_tables(const options *opt, const float *error, const history *h) {
-    const char *rates = "epoch,loss,validation_loss,learning_rate,gradient_norm";
+/* error.csv. */
+static void proton_write_error(const options *opt, const float *error) {
     double table[PROTON_NODES][3];
     char err[ERROR_SIZE];
     for (int k = 0; k < PROTON_NODES; k++) {
@@ -337,9 +323,7 @@ static void proton_tables(const options *opt, const float *error, const history 
         table[k][1] = proton_node(part, k - part->from);
         table[k][2] = (double)error[k];
     }
-    int status = csv_write(opt->out, "error.csv", "neutrinos,log10_x,rms_dex", table[0], PROTON_NODES, 3, err);
-    status = status || csv_write(opt->out, "history.csv", rates, h->row[0], h->n, 5, err);
-    if (status) {
+    if (csv_write(opt->out, "error.csv", "neutrinos,log10_x,rms_dex", table[0], PROTON_NODES, 3, err)) {
         fail("%s", err);
     }
 }
@@ -379,7 +363,8 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
             free(m[j].metric);
     }
     proton_errors(error, curve[0], d, from, n);
-    proton_tables(opt, error, h);
+    proton_write_error(opt, error);
+    write_history(opt, h);
     proton_save(net[0], opt, range, error);
     const int drawn = draw_history(opt, h) | proton_draw(opt, curve[0], d, from, n);
     const char *note = drawn ? "; no gnuplot here: pictures are left as scripts" : "";

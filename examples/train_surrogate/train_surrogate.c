@@ -71,8 +71,10 @@ static void *need(void *p) {
 static void draw_row(double *row, bml_nn_rng *rng) {
     const surrogate_domain *d = &published_domain;
     do {
-        for (int k = 0; k < SSC_ROW; k++)
-            row[k] = d->lo[k] + (d->hi[k] - d->lo[k]) * bml_nn_rng_uniform(rng);
+        for (int k = 0; k < SSC_ROW; k++) {
+            const double width = d->hi[k] - d->lo[k];
+            row[k] = d->lo[k] + width * bml_nn_rng_uniform(rng);
+        }
         const double lo = row[2] + d->span;
         const double hi = fmin(d->hi[3], ssc_row_confined(row));
         row[3] = lo + (hi - lo) * bml_nn_rng_uniform(rng);
@@ -89,7 +91,11 @@ static void dataset_room(dataset *d, long n, int kind, int grid) {
     d->y = need(calloc((size_t)n * SURROGATE_GRID, sizeof *d->y));
     d->x = need(calloc((size_t)n * (size_t)d->n_in, sizeof *d->x));
     d->part = need(calloc((size_t)n, sizeof *d->part));
-    d->target = kind == SURROGATE_PLAIN ? d->y : need(calloc((size_t)n * (size_t)d->n_out, sizeof *d->target));
+    if (kind == SURROGATE_PLAIN) {
+        d->target = d->y;
+    } else {
+        d->target = need(calloc((size_t)n * (size_t)d->n_out, sizeof *d->target));
+    }
 }
 
 static void dataset_free(dataset *d) {
@@ -104,11 +110,12 @@ static void dataset_free(dataset *d) {
 
 /* Solves row i and fills what belongs to it. */
 static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt, int kind) {
-    bml_ssc_source source = {.self_absorption = opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF,
-                             .pair_production = opt->pairs};
+    bml_ssc_source source = {.pair_production = opt->pairs};
+    float *spectrum = d->y + i * SURROGATE_GRID;
     double x[SURROGATE_GRID];
     double y[SURROGATE_GRID];
     bml_ssc_source_from_row(&source, d->row[i]);
+    source.self_absorption = opt->ssa ? BML_SSC_SSA_HEATING : BML_SSC_SSA_OFF;
     const int status = bml_ssc_solve(blob, &source);
     if (status && status != BML_SSC_NOT_CONVERGED) {
         return status;
@@ -117,7 +124,7 @@ static int solve_row(dataset *d, long i, bml_ssc_blob *blob, const options *opt,
         x[k] = grid_x(k);
     bml_ssc_spectrum(y, x, SURROGATE_GRID, blob, BML_SSC_TOTAL);
     for (int k = 0; k < SURROGATE_GRID; k++)
-        d->y[i * SURROGATE_GRID + k] = (float)fmax(y[k], surrogate_floor);
+        spectrum[k] = (float)fmax(y[k], surrogate_floor);
     surrogate_frame f;
     surrogate_place(&f, d->x + i * d->n_in, kind, opt->grid, d->row[i]);
     if (kind == SURROGATE_MLP) {
@@ -145,9 +152,12 @@ static long solve_here(dataset *d, const options *opt, int kind, const bml_ssc *
 #ifdef _OPENMP
 #pragma omp critical
 #endif
-            failed += status != 0;
-            if (++done % 64 == 0) {
-                progress_at(bar, (double)done, NULL);
+            {
+                failed += status != 0;
+                done++;
+                if (done % 64 == 0) {
+                    progress_at(bar, (double)done, NULL);
+                }
             }
         }
         bml_ssc_blob_free(blob);
@@ -212,7 +222,8 @@ static long solve_shared(dataset *d, const options *opt, int kind, const bml_ssc
     }
     double *out = need(malloc(CHUNK * (size_t)wide * sizeof *out));
     for (long from = 0; from < d->n; from += CHUNK) {
-        const int n = (int)(d->n - from < CHUNK ? d->n - from : CHUNK);
+        const long left = d->n - from;
+        const int n = (int)(left < CHUNK ? left : CHUNK);
         const int status = farm_map(out, d->row[from], n, &others);
         if (status) {
             fail("train_surrogate: %s", farm_strerror(status));
@@ -243,7 +254,8 @@ static void solve_data(dataset *d, const options *opt, int kind) {
     }
     progress_bar bar;
     progress_begin(&bar, "solving", (double)d->n, opt->quiet);
-    const long failed = (farm_ranks() > 1 ? solve_shared : solve_here)(d, opt, kind, tables, &bar);
+    const int shared = farm_ranks() > 1;
+    const long failed = shared ? solve_shared(d, opt, kind, tables, &bar) : solve_here(d, opt, kind, tables, &bar);
     progress_end(&bar);
     bml_ssc_free(tables);
     if (failed) {
@@ -305,19 +317,21 @@ static void open_table(text_file *t, const char *path) {
 
 /* Rows of six parameters and 500 values; a first line of column names is skipped. */
 static void read_table(dataset *d, const char *path) {
-    static char *field[SSC_ROW + SURROGATE_GRID + 1];
+    enum { COLUMNS = SSC_ROW + SURROGATE_GRID };
+    static char *field[COLUMNS + 1];
     text_file t;
     open_table(&t, path);
     char *line;
     while ((line = text_line(&t)) != NULL) {
         line = trim(line);
-        if (!*line || *line == '#' || (t.line == 1 && !strncmp(line, "log10_R", 7))) {
+        const int names = t.line == 1 && !strncmp(line, "log10_R", 7);
+        if (!*line || *line == '#' || names) {
             continue;
         }
-        const int n = split(field, SSC_ROW + SURROGATE_GRID + 1, line, ',');
-        if (n != SSC_ROW + SURROGATE_GRID) {
-            fail("%s:%ld: %d columns, expected %d: six parameters and %d values", t.name, t.line, n,
-                 SSC_ROW + SURROGATE_GRID, (int)SURROGATE_GRID);
+        const int n = split(field, COLUMNS + 1, line, ',');
+        if (n != COLUMNS) {
+            fail("%s:%ld: %d columns, expected %d: six parameters and %d values", t.name, t.line, n, (int)COLUMNS,
+                 (int)SURROGATE_GRID);
         }
         if (d->n == d->room) {
             d->room = d->room ? 2 * d->room : 1024;
@@ -363,32 +377,44 @@ static void make_data(dataset *d, const options *opt, int kind) {
         d->x[i] = (float)d->row[i / SSC_ROW][i % SSC_ROW];
 }
 
+/* All that belongs to row i, to row `at` of another set. */
+static void copy_row(dataset *to, long at, const dataset *d, long i) {
+    const size_t spectrum = SURROGATE_GRID * sizeof *d->y;
+    const size_t input = (size_t)d->n_in * sizeof *d->x;
+    const size_t target = (size_t)d->n_out * sizeof *d->target;
+    memcpy(to->row[at], d->row[i], sizeof *d->row);
+    memcpy(to->y + at * SURROGATE_GRID, d->y + i * SURROGATE_GRID, spectrum);
+    memcpy(to->x + at * d->n_in, d->x + i * d->n_in, input);
+    if (d->target != d->y) {
+        memcpy(to->target + at * d->n_out, d->target + i * d->n_out, target);
+    }
+    to->part[at] = d->part[i];
+}
+
 /* Sorts the rows into training, validation and test part, each together; first [4] is where they begin. */
 static void split_data(dataset *d, long *first, uint64_t seed) {
     static const double shares[3] = {0.8, 0.1, 0.1};
     dataset to = *d;
-    const size_t n_in = (size_t)d->n_in;
-    const size_t n_out = (size_t)d->n_out;
-    if (bml_nn_split(d->part, shares, 3, NULL, (size_t)d->n, seed)) {
+    const size_t n = (size_t)d->n;
+    if (bml_nn_split(d->part, shares, 3, NULL, n, seed)) {
         fail("train_surrogate: out of memory");
     }
-    to.row = need(malloc((size_t)d->n * sizeof *to.row));
-    to.y = need(malloc((size_t)d->n * SURROGATE_GRID * sizeof *to.y));
-    to.x = need(malloc((size_t)d->n * n_in * sizeof *to.x));
-    to.target = d->target == d->y ? to.y : need(malloc((size_t)d->n * n_out * sizeof *to.target));
-    to.part = need(malloc((size_t)d->n * sizeof *to.part));
+    to.row = need(malloc(n * sizeof *to.row));
+    to.y = need(malloc(n * SURROGATE_GRID * sizeof *to.y));
+    to.x = need(malloc(n * (size_t)d->n_in * sizeof *to.x));
+    to.part = need(malloc(n * sizeof *to.part));
+    to.target = to.y;
+    if (d->target != d->y) {
+        to.target = need(malloc(n * (size_t)d->n_out * sizeof *to.target));
+    }
     long at = 0;
     for (int part = TRAIN; part <= TEST; part++) {
         first[part] = at;
         for (long i = 0; i < d->n; i++) {
-            if (d->part[i] != part) {
-                continue;
+            if (d->part[i] == part) {
+                copy_row(&to, at, d, i);
+                at++;
             }
-            memcpy(to.row[at], d->row[i], sizeof *to.row);
-            memcpy(to.y + at * SURROGATE_GRID, d->y + i * SURROGATE_GRID, SURROGATE_GRID * sizeof *to.y);
-            memcpy(to.x + at * d->n_in, d->x + i * d->n_in, n_in * sizeof *to.x);
-            memcpy(to.target + at * d->n_out, d->target + i * d->n_out, n_out * sizeof *to.target);
-            to.part[at++] = part;
         }
     }
     first[3] = at;
@@ -408,9 +434,11 @@ static int published_layers(bml_nn_layer *l, int net) {
     if (net != ANN) {
         l[n++] = (bml_nn_layer){.kind = BML_NN_RESHAPE, .steps = SSC_ROW, .features = 1};
     }
-    for (int k = 0; k < depth[net]; k++)
-        l[n++] =
-            (bml_nn_layer){.kind = kinds[net], .units = PUBLISHED_UNITS, .sequence = net != ANN && k + 1 < depth[net]};
+    for (int k = 0; k < depth[net]; k++) {
+        const int last = k + 1 == depth[net];
+        l[n] = (bml_nn_layer){.kind = kinds[net], .units = PUBLISHED_UNITS};
+        l[n++].sequence = net != ANN && !last;
+    }
     l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = SURROGATE_GRID, .activation = BML_NN_SOFTPLUS};
     return n;
 }
@@ -423,11 +451,14 @@ static int residual_layers(bml_nn_layer *l, const dataset *d) {
     snprintf(name[0][0], sizeof name[0][0], "h0");
     l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .name = name[0][0], .units = WIDTH, .activation = BML_NN_SILU};
     for (int b = 1; b <= BLOCKS; b++) {
-        snprintf(name[b][0], sizeof name[b][0], "h%d", b);
-        snprintf(name[b][1], sizeof name[b][1], "f%d", b);
+        const char *before = name[b - 1][0];
+        char *sum = name[b][0];
+        char *branch = name[b][1];
+        snprintf(sum, sizeof name[b][0], "h%d", b);
+        snprintf(branch, sizeof name[b][1], "f%d", b);
         l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = WIDTH, .activation = BML_NN_SILU};
-        l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .name = name[b][1], .units = WIDTH};
-        l[n++] = (bml_nn_layer){.kind = BML_NN_ADD, .name = name[b][0], .from = {name[b - 1][0], name[b][1]}};
+        l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .name = branch, .units = WIDTH};
+        l[n++] = (bml_nn_layer){.kind = BML_NN_ADD, .name = sum, .from = {before, branch}};
     }
     l[n++] = (bml_nn_layer){.kind = BML_NN_DENSE, .units = d->n_out};
     return n;
@@ -481,6 +512,15 @@ static void make_net(surrogate *s, const dataset *d, const options *opt, long n_
     }
 }
 
+/* Of a prediction in dex; below a bound there is none. */
+static float node_miss(float prediction, float target) {
+    if (target < SURROGATE_BOUND / 2) {
+        return prediction - target;
+    }
+    const float bound = target - SURROGATE_BOUND;
+    return prediction > bound ? prediction - bound : 0;
+}
+
 /* Mean square in dex; a bound (surrogate_nodes) counts only when it is passed. */
 static double node_loss(const bml_nn_batch *b, void *user) {
     const size_t all = (size_t)b->n * b->n_out;
@@ -488,9 +528,7 @@ static double node_loss(const bml_nn_batch *b, void *user) {
     double sum = 0;
     (void)user;
     for (size_t i = 0; i < all; i++) {
-        const float t = b->target[i];
-        const float p = b->prediction[i];
-        const float miss = t < SURROGATE_BOUND / 2 ? p - t : p > t - SURROGATE_BOUND ? p - (t - SURROGATE_BOUND) : 0;
+        const float miss = node_miss(b->prediction[i], b->target[i]);
         sum += (double)(miss * miss);
         b->gradient[i] = 2 * miss * (float)share;
     }
@@ -595,7 +633,8 @@ static double roughness(const float *y, const float *truth, int points, float pe
     double sum = 0;
     long n = 0;
     for (int k = 1; k + 1 < points; k++) {
-        if (!(truth[k - 1] > peak - 6 && truth[k] > peak - 6 && truth[k + 1] > peak - 6)) {
+        const float least = fminf(truth[k], fminf(truth[k - 1], truth[k + 1]));
+        if (!(least > peak - 6)) {
             continue;
         }
         const double bend = (double)y[k - 1] - 2 * (double)y[k] + (double)y[k + 1];
@@ -636,10 +675,19 @@ static void measure_one(double *m, const float *y, const float *truth, int point
     m[MAE] = sum / points;
     m[NEAR] = 0.5 * (near_by[(n - 1) / 2] + near_by[n / 2]);
     m[ROUGH] = roughness(y, truth, points, peak);
-    if (bml_nn_ks(&m[KS], y, (size_t)points, truth, (size_t)points) ||
-        bml_nn_dtw(&m[DTW], y, (size_t)points, truth, (size_t)points)) {
+    const size_t all = (size_t)points;
+    int status = bml_nn_ks(&m[KS], y, all, truth, all);
+    status = status || bml_nn_dtw(&m[DTW], y, all, truth, all);
+    if (status) {
         fail("train_surrogate: out of memory");
     }
+}
+
+/* Of this process. */
+static double processor_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Spectra of n rows as a fitter asks for them: in batches, everything included. Returns seconds of one thread. */
@@ -655,10 +703,10 @@ static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_RO
     }
     const size_t n_in = bml_nn_n_in(s->net);
     const size_t n_out = bml_nn_n_out(s->net);
-    struct timespec t0;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t0);
+    const double begin = processor_seconds();
     for (long from = 0; from < n; from += BATCH) {
-        const int count = n - from < BATCH ? (int)(n - from) : BATCH;
+        const long left = n - from;
+        const int count = (int)(left < BATCH ? left : BATCH);
         for (int i = 0; i < count; i++)
             surrogate_place(&f[i], input + (size_t)i * n_in, s->kind, s->grid, row[from + i]);
         if (bml_nn_predict(s->net, work, node, input, (size_t)count)) {
@@ -667,11 +715,10 @@ static double predict_all(float *curve, const surrogate *s, double (*row)[SSC_RO
         for (int i = 0; i < count; i++)
             surrogate_spectrum(curve + (from + i) * SURROGATE_GRID, s, &f[i], node + (size_t)i * n_out);
     }
-    struct timespec t1;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t1);
+    const double taken = processor_seconds() - begin;
     bml_nn_work_free(work);
     free(node);
-    return (double)(t1.tv_sec - t0.tv_sec) + 1e-9 * (double)(t1.tv_nsec - t0.tv_nsec);
+    return taken;
 }
 
 static void measure(measured *m, surrogate *s, const char *name, const dataset *d, const long *first) {
@@ -681,10 +728,32 @@ static void measure(measured *m, surrogate *s, const char *name, const dataset *
     m->s = s;
     m->metric = need(malloc((size_t)n * N_METRICS * sizeof *m->metric));
     m->curve = need(malloc((size_t)n * SURROGATE_GRID * sizeof *m->curve));
-    m->microseconds = 1e6 * predict_all(m->curve, s, d->row + first[TEST], n) / (double)n;
-    for (long i = 0; i < n; i++)
-        measure_one(m->metric + i * N_METRICS, m->curve + i * SURROGATE_GRID, truth + i * SURROGATE_GRID,
-                    SURROGATE_GRID);
+    const double seconds = predict_all(m->curve, s, d->row + first[TEST], n);
+    m->microseconds = 1e6 * seconds / (double)n;
+    for (long i = 0; i < n; i++) {
+        const long at = i * SURROGATE_GRID;
+        measure_one(m->metric + i * N_METRICS, m->curve + at, truth + at, SURROGATE_GRID);
+    }
+}
+
+/* Of a spectrum on SURROGATE_GRID. */
+static float peak_of(const float *y) {
+    float peak = y[0];
+    for (int k = 1; k < SURROGATE_GRID; k++)
+        peak = y[k] > peak ? y[k] : peak;
+    return peak;
+}
+
+/* The truth against itself: how rough it is. */
+static void measure_truth(measured *m, const dataset *d, const long *first) {
+    const long n = first[3] - first[TEST];
+    memset(m, 0, sizeof *m);
+    m->name = "truth";
+    m->metric = need(malloc((size_t)n * N_METRICS * sizeof *m->metric));
+    for (long i = 0; i < n; i++) {
+        const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID;
+        measure_one(m->metric + i * N_METRICS, truth, truth, SURROGATE_GRID);
+    }
 }
 
 /* The net's own error: rms over held-out spectra within 6 dex of their peaks, in bins about log10 x = -15, -14.75, ...
@@ -696,9 +765,7 @@ static void learn_error(surrogate *s, const measured *m, const dataset *d, const
     for (long i = 0; i < n; i++) {
         const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID;
         const float *y = m->curve + i * SURROGATE_GRID;
-        float peak = truth[0];
-        for (int k = 1; k < SURROGATE_GRID; k++)
-            peak = truth[k] > peak ? truth[k] : peak;
+        const float peak = peak_of(truth);
         for (int k = 0; k < SURROGATE_GRID; k++) {
             const int bin = (int)((grid_x(k) + 15) / 0.25 + 0.5);
             const double miss = (double)y[k] - (double)truth[k];
@@ -725,14 +792,30 @@ static void print_table(const measured *m, int n_nets, long n, const char *what)
         double v[N_METRICS];
         for (int k = 0; k < N_METRICS; k++)
             v[k] = over_spectra(m[j].metric, n, k, 0.5);
-        printf("%-12s %10.7f %9.2e %9.2e %8.4f %8.4f %9.5f %9.5f %9.5f ", m[j].name, v[R2], v[MSE], v[MAE], v[KS],
-               v[DTW], v[NEAR], over_spectra(m[j].metric, n, NEAR, 0.99), v[ROUGH]);
+        const double near_99 = over_spectra(m[j].metric, n, NEAR, 0.99);
+        printf("%-12s %10.7f %9.2e %9.2e ", m[j].name, v[R2], v[MSE], v[MAE]);
+        printf("%8.4f %8.4f %9.5f %9.5f %9.5f ", v[KS], v[DTW], v[NEAR], near_99, v[ROUGH]);
         if (m[j].s) {
             printf("%8.1f\n", m[j].microseconds);
         } else {
             printf("%8s\n", "-");
         }
     }
+}
+
+/* Which net is, the first of equals, of spectrum i by one metric. */
+static int best_net(const measured *m, int n_nets, long i, int which) {
+    const double sign = which == R2 ? -1 : 1;
+    double least = sign * m[0].metric[i * N_METRICS + which];
+    int best = 0;
+    for (int k = 1; k < n_nets; k++) {
+        const double value = sign * m[k].metric[i * N_METRICS + which];
+        if (value < least) {
+            least = value;
+            best = k;
+        }
+    }
+    return best;
 }
 
 /* Of how many test spectra each net is the best. The last row of m is the truth and does not take part. */
@@ -746,15 +829,8 @@ static void print_ranking(const measured *m, int n_nets, long n) {
         printf("%-12s", m[j].name);
         for (int c = 0; c < 5; c++) {
             long wins = 0;
-            for (long i = 0; i < n; i++) {
-                int best = 0;
-                const double sign = of[c] == R2 ? -1 : 1;
-                for (int k = 1; k < n_nets; k++)
-                    if (sign * m[k].metric[i * N_METRICS + of[c]] < sign * m[best].metric[i * N_METRICS + of[c]]) {
-                        best = k;
-                    }
-                wins += best == j;
-            }
+            for (long i = 0; i < n; i++)
+                wins += best_net(m, n_nets, i, of[c]) == j;
             printf(" %8.1f", 100.0 * (double)wins / (double)n);
         }
         printf("\n");
@@ -763,14 +839,17 @@ static void print_ranking(const measured *m, int n_nets, long n) {
 
 /* ==== 4. files and pictures ======================================================================================= */
 
-static void write_tables(const options *opt, const measured *m, int n_nets, long n, const history *h,
-                         const surrogate *s) {
+static void write_history(const options *opt, const history *h) {
+    const char *columns = "epoch,loss,validation_loss,learning_rate,gradient_norm";
     char err[ERROR_SIZE];
-    double error[SURROGATE_ERRORS][2];
-    if (csv_write(opt->out, "history.csv", "epoch,loss,validation_loss,learning_rate,gradient_norm", h->row[0], h->n, 5,
-                  err)) {
+    if (csv_write(opt->out, "history.csv", columns, h->row[0], h->n, 5, err)) {
         fail("%s", err);
     }
+}
+
+static void write_error(const options *opt, const surrogate *s) {
+    double error[SURROGATE_ERRORS][2];
+    char err[ERROR_SIZE];
     for (int b = 0; b < SURROGATE_ERRORS; b++) {
         error[b][0] = -15 + 0.25 * b;
         error[b][1] = (double)s->error[b];
@@ -778,6 +857,11 @@ static void write_tables(const options *opt, const measured *m, int n_nets, long
     if (csv_write(opt->out, "error.csv", "log10_x,rms_dex", error[0], SURROGATE_ERRORS, 2, err)) {
         fail("%s", err);
     }
+}
+
+/* test.csv: all metrics of each net on each test spectrum. */
+static void write_metrics(const options *opt, const measured *m, int n_nets, long n) {
+    char err[ERROR_SIZE];
     out_file o;
     if (out_begin(&o, opt->out, "test.csv", err)) {
         fail("%s", err);
@@ -799,12 +883,26 @@ static void write_tables(const options *opt, const measured *m, int n_nets, long
     }
 }
 
-static int draw_history(const options *opt, const history *h) {
+static void begin_plot(out_file *o, const options *opt, const char *name, int width, int height, int font) {
     char err[ERROR_SIZE];
-    out_file o;
-    if (plot_begin(&o, opt->out, "history", 900, 600, 14, err)) {
+    if (plot_begin(o, opt->out, name, width, height, font, err)) {
         fail("%s", err);
     }
+}
+
+/* Returns what plot_end does. */
+static int end_plot(out_file *o, const options *opt, const char *name) {
+    char err[ERROR_SIZE];
+    const int drawn = plot_end(o, opt->out, name, err);
+    if (drawn < 0) {
+        fail("%s", err);
+    }
+    return drawn;
+}
+
+static int draw_history(const options *opt, const history *h) {
+    out_file o;
+    begin_plot(&o, opt, "history", 900, 600, 14);
     fprintf(o.f, "$h << EOD\n");
     for (long i = 0; i < h->n; i++)
         fprintf(o.f, "%g %g %g\n", h->row[i][0], h->row[i][1], h->row[i][2]);
@@ -812,22 +910,15 @@ static int draw_history(const options *opt, const history *h) {
         o.f,
         "EOD\nset logscale y; set format y '10^{%%L}'; set xlabel 'epoch'; set ylabel 'loss'; set grid\n"
         "plot $h u 1:2 w l lw 2 lc rgb '#0072B2' t 'training', $h u 1:3 w l lw 2 lc rgb '#D55E00' t 'validation'\n");
-    const int drawn = plot_end(&o, opt->out, "history", err);
-    if (drawn < 0) {
-        fail("%s", err);
-    }
-    return drawn;
+    return end_plot(&o, opt, "history");
 }
 
 /* Nine test spectra with the nets over them, and under each what the nets miss. */
 static int draw_spectra(const options *opt, const measured *m, int n_nets, const dataset *d, const long *first) {
     enum { ACROSS = 3, PANELS = 9 };
-    char err[ERROR_SIZE];
     out_file o;
     const long n = first[3] - first[TEST];
-    if (plot_begin(&o, opt->out, "spectra", 1500, 1200, 12, err)) {
-        fail("%s", err);
-    }
+    begin_plot(&o, opt, "spectra", 1500, 1200, 12);
     for (int p = 0; p < PANELS && p < n; p++) {
         const float *truth = d->y + (first[TEST] + p) * SURROGATE_GRID;
         fprintf(o.f, "$p%d << EOD\n", p);
@@ -844,13 +935,9 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
             "set xlabel 'log_{10} x'; set ylabel 'log_{10} x^2 n'\n",
             (int)ACROSS);
     for (int p = 0; p < PANELS && p < n; p++) {
-        float peak = (float)surrogate_floor;
-        for (int k = 0; k < SURROGATE_GRID; k++) {
-            const float y = d->y[(first[TEST] + p) * SURROGATE_GRID + k];
-            peak = y > peak ? y : peak;
-        }
-        fprintf(o.f, "set yrange [%g:%g]\nplot $p%d u 1:2 w l lw 5 lc rgb '#bbbbbb' t 'truth'",
-                floor((double)peak) - 12, ceil((double)peak) + 1, p);
+        const double peak = (double)peak_of(d->y + (first[TEST] + p) * SURROGATE_GRID);
+        fprintf(o.f, "set yrange [%g:%g]\n", floor(peak) - 12, ceil(peak) + 1);
+        fprintf(o.f, "plot $p%d u 1:2 w l lw 5 lc rgb '#bbbbbb' t 'truth'", p);
         for (int j = 0; j < n_nets; j++) {
             fprintf(o.f, ", $p%d u 1:%d w l lw 1.5 lc rgb '%s' t ", p, j + 3, plot_colours[j % 7]);
             plot_text(o.f, m[j].name);
@@ -859,24 +946,19 @@ static int draw_spectra(const options *opt, const measured *m, int n_nets, const
         fprintf(o.f, "\nunset key\n");
     }
     fprintf(o.f, "unset multiplot\n");
-    const int drawn = plot_end(&o, opt->out, "spectra", err);
-    if (drawn < 0) {
-        fail("%s", err);
-    }
-    return drawn;
+    return end_plot(&o, opt, "spectra");
 }
 
 /* How rough the curves are: the share of test spectra below each rms second difference. The last of m is the truth. */
 static int draw_roughness(const options *opt, const measured *m, int n_rows, long n) {
-    char err[ERROR_SIZE];
     out_file o;
-    if (plot_begin(&o, opt->out, "roughness", 900, 600, 14, err)) {
-        fail("%s", err);
-    }
+    begin_plot(&o, opt, "roughness", 900, 600, 14);
     for (int j = 0; j < n_rows; j++) {
         fprintf(o.f, "$r%d << EOD\n", j);
-        for (int q = 0; q <= 200; q++)
-            fprintf(o.f, "%g %g\n", over_spectra(m[j].metric, n, ROUGH, q / 200.0), q / 200.0);
+        for (int q = 0; q <= 200; q++) {
+            const double share = q / 200.0;
+            fprintf(o.f, "%g %g\n", over_spectra(m[j].metric, n, ROUGH, share), share);
+        }
         fprintf(o.f, "EOD\n");
     }
     fprintf(
@@ -884,17 +966,14 @@ static int draw_roughness(const options *opt, const measured *m, int n_rows, lon
         "set logscale x; set format x '10^{%%L}'; set grid; set key left top\n"
         "set xlabel 'rms second difference within 6 dex of the peak [dex]'; set ylabel 'share of test spectra'\nplot ");
     for (int j = 0; j < n_rows; j++) {
-        fprintf(o.f, "%s$r%d u 1:2 w l lw 2 lc rgb '%s' t ", j ? ", " : "", j,
-                m[j].s ? plot_colours[j % 7] : "#888888");
+        const char *colour = m[j].s ? plot_colours[j % 7] : "#888888";
+        const char *comma = j ? ", " : "";
+        fprintf(o.f, "%s$r%d u 1:2 w l lw 2 lc rgb '%s' t ", comma, j, colour);
         plot_text(o.f, m[j].name);
         fprintf(o.f, " noenhanced");
     }
     fprintf(o.f, "\n");
-    const int drawn = plot_end(&o, opt->out, "roughness", err);
-    if (drawn < 0) {
-        fail("%s", err);
-    }
-    return drawn;
+    return end_plot(&o, opt, "roughness");
 }
 
 static void write_run(const options *opt, const option_row *rows, const measured *m, long n, double seconds) {
@@ -937,29 +1016,33 @@ static int report(surrogate *s, const options *opt, const option_row *rows, cons
         if (surrogate_load(&other[i], opt->against.item[i], err)) {
             fail("%s", err);
         }
-        if (other[i].kind == SURROGATE_MLP && (opt->data.n || other[i].grid != opt->grid)) {
+        const int same_grid = !opt->data.n && other[i].grid == opt->grid;
+        if (other[i].kind == SURROGATE_MLP && !same_grid) {
             fail("%s: was trained on another grid than these spectra", opt->against.item[i]);
         }
-        measure(&m[n_nets++], &other[i], opt->against.item[i], d, first);
+        measure(&m[n_nets], &other[i], opt->against.item[i], d, first);
+        n_nets++;
     }
-    m[n_nets] = (measured){.name = "truth", .metric = need(malloc((size_t)n * N_METRICS * sizeof(double)))};
-    for (long i = 0; i < n; i++) {
-        const float *truth = d->y + (first[TEST] + i) * SURROGATE_GRID;
-        measure_one(m[n_nets].metric + i * N_METRICS, truth, truth, SURROGATE_GRID);
-    }
+    measure_truth(&m[n_nets], d, first);
     print_table(m, n_nets + 1, n, "log10(x^2 n) clipped at -30");
     if (n_nets > 1) {
         print_ranking(m, n_nets, n);
     }
-    write_tables(opt, m, n_nets, n, h, s);
-    int drawn = draw_history(opt, h) | draw_spectra(opt, m, n_nets, d, first) | draw_roughness(opt, m, n_nets + 1, n);
+    write_history(opt, h);
+    write_error(opt, s);
+    write_metrics(opt, m, n_nets, n);
+    int drawn = draw_history(opt, h);
+    drawn |= draw_spectra(opt, m, n_nets, d, first);
+    drawn |= draw_roughness(opt, m, n_nets + 1, n);
     snprintf(path, sizeof path, "%s/model.safetensors", opt->out);
     if (surrogate_save(s, path, err)) {
         fail("%s", err);
     }
-    write_run(opt, rows, m, n, seconds_now() - begin);
-    printf("%zu weights; %.0f s; model in %s%s\n", bml_nn_n_params(s->net), seconds_now() - begin, path,
-           drawn ? "; no gnuplot here: pictures are left as scripts" : "");
+    const double taken = seconds_now() - begin; /* s */
+    const size_t weights = bml_nn_n_params(s->net);
+    const char *note = drawn ? "; no gnuplot here: pictures are left as scripts" : "";
+    write_run(opt, rows, m, n, taken);
+    printf("%zu weights; %.0f s; model in %s%s\n", weights, taken, path, note);
     for (int j = 0; j <= n_nets; j++) {
         free(m[j].metric);
         if (m[j].s) {
