@@ -67,13 +67,15 @@
    bml_sample_comptonf, so that energies agree to rounding: except that TABLE, where energies or counts alone are wanted
    and numbers come from Philox, goes through kernels in which they agree to the table's own error (CDF to 1.1e-4). From
    the machine code (tests/sass_slots.py) a photon costs 30 to 33 issue slots there for one pair, 37 to 40 as a count,
-   133 to 136 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
+   131 to 142 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
    lies in shared memory, the weights of the small net in the constant bank. The published net, 3-16-16-16-1 (Charles &
    Chen 2024), goes through tensor cores in half precision: the accumulators of one layer are the operand of the next,
    without leaving the registers; u, log gamma and log eps0 are pairs of halves times pairs of halves in its first
    layer, 22 bits.
-   SSC: one block a source, its whole state in shared memory, the algorithm of bml_ssc.h with photons as x n(x) and
-   kernels times 4E/G, which keeps all numbers within float's range.
+   SSC: one block a source, its whole state in shared memory (69 KB of floats for the widest limits: three blocks a
+   multiprocessor of Hopper), the algorithm of bml_ssc.h with photons as x n(x) and kernels times 4E/G, which keeps all
+   numbers within float's range. It reads that memory 2.3e5 times a warp for a source of gamma_max 1e6 in 0.1 G, 5.7e5
+   for the widest one, and Hopper does so once a cycle and multiprocessor: no more than 1.1e6 and 4.6e5 sources a second.
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
    tensor cores want them.
    Half precision: products are exact and summed in float; what is rounded to 11 bits (bfloat16: 8) is every weight and
