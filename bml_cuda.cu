@@ -430,6 +430,7 @@ BML_CUDA_DEF size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 /* As in bml_ssc.h, whose own are not for others. */
 #define BML_CUDA__PI 3.14159265358979323846
 #define BML_CUDA__LN10 2.30258509299404568402
+#define BML_CUDA__LN2 0.69314718055994530942
 #define BML_CUDA__LN4 1.38629436111989061883
 #define BML_CUDA__C 2.99792458e10
 #define BML_CUDA__H 6.62607015e-27
@@ -2792,15 +2793,21 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T, SHARED> &b, const bml_c
         b.kappa[k] = sum;
     }
     __syncthreads();
-    if (threadIdx.x == 0) {
-        for (int k = 0; k < b.nx; k++) {
-            double gamma = 0.5 * exp(b.lx0 + hx * k);
-            int i = (int)floor((log(gamma) - b.lg0) / t.h);
-            if (gamma > 1 && i >= 0 && i + 1 < b.ng) {
-                T w = ((T)gamma - b.gamma[i]) / (b.gamma[i + 1] - b.gamma[i]);
+    BML_CUDA__EACH(i, b.ng) { /* what photons whose half lies beside node i share with it */
+        double first = (b.lg0 + BML_CUDA__LN2 - b.lx0) / hx;
+        int k = BML_CUDA__MAX((int)floor(first + (i - 1) * t.h / hx), 0);
+        int end = BML_CUDA__MIN((int)floor(first + (i + 1) * t.h / hx) + 2, b.nx);
+        for (; k < end; k++) {
+            double ln_gamma = b.lx0 + hx * k - BML_CUDA__LN2;
+            int below = (int)floor((ln_gamma - b.lg0) / t.h);
+            if (ln_gamma > 0 && below >= 0 && below + 1 < b.ng) {
+                T w = (b.x[k] / 2 - b.gamma[below]) / (b.gamma[below + 1] - b.gamma[below]);
                 T both = (T)(2 * BML_CUDA__MANY) * b.emit[k];
-                b.S[i] += both * (1 - w);
-                b.S[i + 1] += both * w;
+                if (below == i) {
+                    b.S[i] += both * (1 - w);
+                } else if (below == i - 1) {
+                    b.S[i] += both * w;
+                }
             }
         }
     }
@@ -6653,6 +6660,7 @@ BML_CUDA_DEF int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, 
 
 #undef BML_CUDA__PI
 #undef BML_CUDA__LN10
+#undef BML_CUDA__LN2
 #undef BML_CUDA__LN4
 #undef BML_CUDA__C
 #undef BML_CUDA__H
