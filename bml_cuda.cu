@@ -67,13 +67,15 @@
    bml_sample_comptonf, so that energies agree to rounding: except that TABLE, where energies or counts alone are wanted
    and numbers come from Philox, goes through kernels in which they agree to the table's own error (CDF to 1.1e-4). From
    the machine code (tests/sass_slots.py) a photon costs 30 to 33 issue slots there for one pair, 37 to 40 as a count,
-   133 to 136 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
+   131 to 142 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
    lies in shared memory, the weights of the small net in the constant bank. The published net, 3-16-16-16-1 (Charles &
    Chen 2024), goes through tensor cores in half precision: the accumulators of one layer are the operand of the next,
    without leaving the registers; u, log gamma and log eps0 are pairs of halves times pairs of halves in its first
    layer, 22 bits.
-   SSC: one block a source, its whole state in shared memory, the algorithm of bml_ssc.h with photons as x n(x) and
-   kernels times 4E/G, which keeps all numbers within float's range.
+   SSC: one block a source, its whole state in shared memory (69 KB of floats for the widest limits: three blocks a
+   multiprocessor of Hopper), the algorithm of bml_ssc.h with photons as x n(x) and kernels times 4E/G, which keeps all
+   numbers within float's range. It reads that memory 2.3e5 times a warp for a source of gamma_max 1e6 in 0.1 G, 5.7e5
+   for the widest one, and Hopper does so once a cycle and multiprocessor: no more than 1.1e6 and 4.6e5 sources a second.
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
    tensor cores want them.
    Half precision: products are exact and summed in float; what is rounded to 11 bits (bfloat16: 8) is every weight and
@@ -428,6 +430,7 @@ BML_CUDA_DEF size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
 /* As in bml_ssc.h, whose own are not for others. */
 #define BML_CUDA__PI 3.14159265358979323846
 #define BML_CUDA__LN10 2.30258509299404568402
+#define BML_CUDA__LN2 0.69314718055994530942
 #define BML_CUDA__LN4 1.38629436111989061883
 #define BML_CUDA__C 2.99792458e10
 #define BML_CUDA__H 6.62607015e-27
@@ -2790,15 +2793,21 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T, SHARED> &b, const bml_c
         b.kappa[k] = sum;
     }
     __syncthreads();
-    if (threadIdx.x == 0) {
-        for (int k = 0; k < b.nx; k++) {
-            double gamma = 0.5 * exp(b.lx0 + hx * k);
-            int i = (int)floor((log(gamma) - b.lg0) / t.h);
-            if (gamma > 1 && i >= 0 && i + 1 < b.ng) {
-                T w = ((T)gamma - b.gamma[i]) / (b.gamma[i + 1] - b.gamma[i]);
+    BML_CUDA__EACH(i, b.ng) { /* what photons whose half lies beside node i share with it */
+        double first = (b.lg0 + BML_CUDA__LN2 - b.lx0) / hx;
+        int k = BML_CUDA__MAX((int)floor(first + (i - 1) * t.h / hx), 0);
+        int end = BML_CUDA__MIN((int)floor(first + (i + 1) * t.h / hx) + 2, b.nx);
+        for (; k < end; k++) {
+            double ln_gamma = b.lx0 + hx * k - BML_CUDA__LN2;
+            int below = (int)floor((ln_gamma - b.lg0) / t.h);
+            if (ln_gamma > 0 && below >= 0 && below + 1 < b.ng) {
+                T w = (b.x[k] / 2 - b.gamma[below]) / (b.gamma[below + 1] - b.gamma[below]);
                 T both = (T)(2 * BML_CUDA__MANY) * b.emit[k];
-                b.S[i] += both * (1 - w);
-                b.S[i + 1] += both * w;
+                if (below == i) {
+                    b.S[i] += both * (1 - w);
+                } else if (below == i - 1) {
+                    b.S[i] += both * w;
+                }
             }
         }
     }
@@ -6651,6 +6660,7 @@ BML_CUDA_DEF int bml_cuda_train_host(float *weights, struct bml_nn_epoch *last, 
 
 #undef BML_CUDA__PI
 #undef BML_CUDA__LN10
+#undef BML_CUDA__LN2
 #undef BML_CUDA__LN4
 #undef BML_CUDA__C
 #undef BML_CUDA__H
