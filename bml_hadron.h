@@ -178,7 +178,7 @@ typedef struct bml_hadron_blob bml_hadron_blob; /* one source: state and workspa
 BML_HADRON_DEF int bml_hadron_create(bml_hadron **out, const bml_hadron_config *config, char *why);
 BML_HADRON_DEF void bml_hadron_free(bml_hadron *tables); /* NULL is fine */
 
-/* Make a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT,
+/* Makes a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT,
    NO_MEMORY. */
 BML_HADRON_DEF int bml_hadron_blob_create(bml_hadron_blob **out, const bml_hadron *tables, char *why);
 BML_HADRON_DEF void bml_hadron_blob_free(bml_hadron_blob *blob); /* NULL is fine */
@@ -222,7 +222,7 @@ typedef struct bml_hadron_source {
    spacing [dex]: that of the tables; 0 = 0.1. */
 BML_HADRON_DEF double bml_hadron_gamma_top(double gamma_max, double electron_gamma_max, double spacing);
 
-/* Empty the blob and make it this source, at t = 0. The source is copied.
+/* Empties the blob and makes it this source, at t = 0. The source is copied.
    Errors: BAD_ARGUMENT, PARAMETER, ORDER, SPECTRUM; bml_hadron_message names member, value and range. */
 BML_HADRON_DEF int bml_hadron_begin(bml_hadron_blob *blob, const bml_hadron_source *source);
 
@@ -246,8 +246,8 @@ typedef struct bml_hadron_field {
     double *photons;       /* [n_photons] added to: photons made, per x and R/c */
 } bml_hadron_field;
 
-/* Take the protons from t - dt to t in these photons, and add what they make. The passes of a step start from the same
-   state. Errors: BAD_ARGUMENT, TIME, GRID, PARAMETER (photons that are NaN or negative). */
+/* Takes the protons from t - dt to t in these photons, and adds what they make. The passes of a step start from the
+   same state. Errors: BAD_ARGUMENT, TIME, GRID, PARAMETER (photons that are NaN or negative). */
 BML_HADRON_DEF int bml_hadron_exchange(bml_hadron_blob *blob, const bml_hadron_field *field);
 
 /* Protons and photons as tables, log-log interpolation, zero outside. */
@@ -637,7 +637,7 @@ typedef struct bml_hadron__rule {
 } bml_hadron__rule;
 enum { BML_HADRON__REQUIRED, BML_HADRON__DEFAULT, BML_HADRON__ZERO };
 
-/* Put defaults in and check ranges; NaN fails every rule. */
+/* Puts defaults in and checks ranges; NaN fails every rule. */
 static int bml_hadron__apply_rules(void *object, const bml_hadron__rule *rules, int n, char *message, int status) {
     for (int i = 0; i < n; i++) {
         const bml_hadron__rule *rule = &rules[i];
@@ -1446,7 +1446,7 @@ static double bml_hadron__shape(const bml_hadron_source *s, double gamma) {
     return -index * y - fall;
 }
 
-/* Fill Q, the number injected per cell and R/c: the energy of each cell is exact. */
+/* Fills Q, the number injected per cell and R/c: the energy of each cell is exact. */
 static int bml_hadron__inject(bml_hadron_blob *blob) {
     const bml_hadron_source *s = &blob->src;
     double half = exp(0.5 * blob->tab->h);
@@ -1526,7 +1526,7 @@ static double bml_hadron__tail(double fall) {
     return exp(-fall) / -expm1(-fall);
 }
 
-/* Add the rows of a kernel to the losses of its columns; tail: see above, or 0. */
+/* Adds the rows of a kernel to the losses of its columns; tail: see above, or 0. */
 static void bml_hadron__sum_rows(double *loss, const bml_hadron__kernel *kernel, double tail) {
     for (int c = 0; c < kernel->cols; c++) {
         const double *row = kernel->value + (ptrdiff_t)c * kernel->rows;
@@ -1818,7 +1818,7 @@ static void bml_hadron__project(double share[][BML_HADRON__CELLS], const bml_had
     }
 }
 
-/* Add share [rows], times energy, to the cells of a proton; *lost: what has none. */
+/* Adds share [rows], times energy, to the cells of a proton; *lost: what has none. */
 static void bml_hadron__deposit(double *BML_HADRON__RESTRICT cells, int n, double *lost,
                                 const double *BML_HADRON__RESTRICT share, int rows, int top, double energy) {
     int from = bml_hadron__clamp(top - n + 1, 0, rows);
@@ -1838,7 +1838,7 @@ static void bml_hadron__deposit(double *BML_HADRON__RESTRICT cells, int n, doubl
         cell[-m] += energy * share[m];
 }
 
-/* Add the flat tails that begin in the cells of tail [cells], which is spent. */
+/* Adds the flat tails that begin in the cells of tail [cells], which is spent. */
 static void bml_hadron__add_tails(double *cells, double *lost, double *tail, const bml_hadron_blob *blob) {
     double fall = exp(-2 * blob->tab->h);
     double here = 0;

@@ -325,8 +325,8 @@ enum {
 };
 
 /* ---- API: the ensemble sampler ---------------------------------------------------------------------------------- */
-/* As bml_mcmc_log_prob, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the model has
-   computed anyway. */
+/* As bml_mcmc_log_prob, with derived[n][n_derived] quantities of the caller's beside it, such as a luminosity that the
+   model has computed anyway. */
 typedef void (*bml_mcmc_log_prob_derived)(double *log_prob, double *derived, const double *theta, int n, int n_dim,
                                           void *user);
 
@@ -3811,7 +3811,7 @@ static ptrdiff_t bml_mcmc__bench_layout(bml_mcmc__bench *b, double *base) {
     return used;
 }
 
-/* Free b->wr. */
+/* Frees b->wr. */
 static int bml_mcmc__bench_make(bml_mcmc__bench *b, const bml_mcmc_chain *c) {
     memset(b, 0, sizeof *b);
     b->n = (ptrdiff_t)c->n_steps;

@@ -215,7 +215,7 @@ typedef struct bml_ssc_blob bml_ssc_blob; /* one source: state and workspace, on
 BML_SSC_DEF int bml_ssc_create(bml_ssc **out, const bml_ssc_config *config, char *why);
 BML_SSC_DEF void bml_ssc_free(bml_ssc *tables); /* NULL is fine */
 
-/* Make a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT,
+/* Makes a blob that works with the tables, which must outlive it. *out and why as above. Errors: BAD_ARGUMENT,
    NO_MEMORY. */
 BML_SSC_DEF int bml_ssc_blob_create(bml_ssc_blob **out, const bml_ssc *tables, char *why);
 BML_SSC_DEF void bml_ssc_blob_free(bml_ssc_blob *blob); /* NULL is fine */
@@ -336,22 +336,22 @@ typedef struct bml_ssc_source {
     void *user;                                              /* for both */
 } bml_ssc_source;
 
-/* Set the six parameters from the row that the field's tables use; everything else of *source is left as it is.
+/* Sets the six parameters from the row that the field's tables use; everything else of *source is left as it is.
    row [6]: log10 R [cm], log10 B [G], log10 gamma_min, log10 gamma_max, log10 compactness, p. */
 BML_SSC_DEF void bml_ssc_source_from_row(bml_ssc_source *source, const double *row);
 
 /* Largest Lorentz factor that a blob can confine: e B R/(m_e c^2). R [cm], B [G]. */
 BML_SSC_DEF double bml_ssc_gamma_confined(double R, double B);
 
-/* Empty the blob and make it this source, at t = 0. The source is copied; its tables and fields must live on.
+/* Empties the blob and makes it this source, at t = 0. The source is copied; its tables and fields must live on.
    Errors: BAD_ARGUMENT, PARAMETER, ORDER, SPECTRUM; bml_ssc_message names member, value and range. */
 BML_SSC_DEF int bml_ssc_begin(bml_ssc_blob *blob, const bml_ssc_source *source);
 
-/* Go on to time t [R/c]. Errors: BAD_ARGUMENT, TIME, PARAMETER (a bad drive), CANCELLED, NOT_CONVERGED (a step's fixed
-   point; the state is that of the last iteration). After CANCELLED, or PARAMETER from the hook, begin again. */
+/* Goes on to time t [R/c]. Errors: BAD_ARGUMENT, TIME, PARAMETER (a bad drive), CANCELLED, NOT_CONVERGED (a step's
+   fixed point; the state is that of the last iteration). After CANCELLED, or PARAMETER from the hook, begin again. */
 BML_SSC_DEF int bml_ssc_advance(bml_ssc_blob *blob, double t);
 
-/* Go on until the spectrum changes by less than tolerance (relative, per R/c; 1e-8 ... 0.1, 0 = 1e-4) and t > 3, with
+/* Goes on until the spectrum changes by less than tolerance (relative, per R/c; 1e-8 ... 0.1, 0 = 1e-4) and t > 3, with
    growing steps. Not for sources with a drive or expansion (PARAMETER). Errors: as bml_ssc_advance; NOT_CONVERGED after
    1000 steps. */
 BML_SSC_DEF int bml_ssc_steady(bml_ssc_blob *blob, double tolerance);
@@ -499,7 +499,7 @@ typedef struct bml_ssc_point {
     int upper_limit; /* 0: a detection */
 } bml_ssc_point;
 
-/* Set the errors of a detection from linear one-sigma errors [erg cm^-2 s^-1]: log10((F+e)/F) up, log10(F/(F-e)) down,
+/* Sets the errors of a detection from linear one-sigma errors [erg cm^-2 s^-1]: log10((F+e)/F) up, log10(F/(F-e)) down,
    or e/(F ln 10) down where e >= F. */
 BML_SSC_DEF void bml_ssc_point_errors(bml_ssc_point *point, double err_lo, double err_hi);
 
@@ -527,7 +527,7 @@ typedef struct bml_ssc_batch_job {
     int threads; /* 0 = all that OpenMP offers */
 } bml_ssc_batch_job;
 
-/* Solve many sources, threads over sources. Rows of sources that fail are filled with NaN. Returns BML_SSC_OK, or the
+/* Solves many sources, threads over sources. Rows of sources that fail are filled with NaN. Returns BML_SSC_OK, or the
    status of the first source that failed. Errors: BAD_ARGUMENT, NO_MEMORY, and those of a source. */
 BML_SSC_DEF int bml_ssc_batch(const bml_ssc_batch_job *job, const bml_ssc *tables);
 
@@ -855,7 +855,7 @@ typedef struct bml_ssc__rule {
 } bml_ssc__rule;
 enum { BML_SSC__REQUIRED, BML_SSC__DEFAULT, BML_SSC__ZERO };
 
-/* Put defaults in and check ranges; NaN fails every rule. */
+/* Puts defaults in and checks ranges; NaN fails every rule. */
 static int bml_ssc__apply_rules(void *object, const bml_ssc__rule *rules, int n, char *message, int status) {
     for (int i = 0; i < n; i++) {
         const bml_ssc__rule *rule = &rules[i];
@@ -1765,7 +1765,7 @@ static int bml_ssc__field_range(char *why, bml_ssc_external *e, const bml_ssc_so
     return BML_SSC_OK;
 }
 
-/* Add the energy u at photon energy x to heap [nx], the energy by node: between two nodes, so that both the energy and
+/* Adds the energy u at photon energy x to heap [nx], the energy by node: between two nodes, so that both the energy and
    the number of photons are kept; what lies below the grid is lost. */
 static void bml_ssc__deposit(double *heap, double u, double x, const bml_ssc_blob *blob) {
     double hx = blob->tab->r * blob->tab->h;
@@ -1868,7 +1868,7 @@ static int bml_ssc__add_isotropic(bml_ssc_blob *blob, const bml_ssc_external *e)
     return BML_SSC_OK;
 }
 
-/* Add all external fields. */
+/* Adds all external fields. */
 static int bml_ssc__add_fields(bml_ssc_blob *blob) {
     bml_ssc__clear(blob->n_ext, blob->nx);
     bml_ssc__clear(blob->n_iso, blob->nx);
@@ -2071,7 +2071,7 @@ static double bml_ssc__injected_energy(const bml_ssc_source *s, double lo, doubl
     return sum;
 }
 
-/* Fill Q [ng], the number injected per cell and R/c. Converged grid: the energy of each cell is exact. ATHENA: whole
+/* Fills Q [ng], the number injected per cell and R/c. Converged grid: the energy of each cell is exact. ATHENA: whole
    nodes inside the limits with the norm of the true limits. */
 static int bml_ssc__inject(bml_ssc_blob *blob) {
     const bml_ssc_source *s = &blob->src;
@@ -2306,7 +2306,7 @@ static void bml_ssc__drive(bml_ssc_drive *now, const bml_ssc_source *s, double t
     }
 }
 
-/* Set b and l_B for the field B. ATHENA: its B_crit has four digits. */
+/* Sets b and l_B for the field B. ATHENA: its B_crit has four digits. */
 static void bml_ssc__set_field(bml_ssc_blob *blob, double B) {
     int athena = blob->tab->grid == BML_SSC_ATHENA;
     blob->B_now = B;
@@ -3027,7 +3027,7 @@ static void bml_ssc__losses(double *gdot, bml_ssc_blob *blob, const bml_ssc__ste
     }
 }
 
-/* Ask the hook what it adds in this pass. */
+/* Asks the hook what it adds in this pass. */
 static int bml_ssc__ask(bml_ssc_blob *blob, bml_ssc__step *st) {
     bml_ssc_exchange now;
     double *N = blob->slope; /* scratch */
@@ -3186,7 +3186,7 @@ static void bml_ssc__keep_books(bml_ssc_blob *blob, const bml_ssc__step *st) {
     bml_ssc__enter(blob, st, BML_SSC__TAKEN, st->taken);
 }
 
-/* Make the last state history, and guess the new one: linear in time. */
+/* Makes the last state history, and guesses the new one: linear in time. */
 static void bml_ssc__turn_page(bml_ssc_blob *blob, const bml_ssc__step *st) {
     bml_ssc__swap(&blob->M2, &blob->M1);
     bml_ssc__copy(blob->M1, blob->M, blob->ng);
