@@ -423,7 +423,7 @@ static int run(settings *set, const option_row *options) {
     static telescope t;
     static ebl_table ebl;
     char err[ERROR_SIZE];
-    solvers o = {NULL};
+    solvers o;
     double start = seconds_now();
     read_files(set, &t, &ebl);
     solvers_open(&o, set->spacing);
