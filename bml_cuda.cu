@@ -75,7 +75,7 @@
    SSC: one block a source, its whole state in shared memory (69 KB of floats for the widest limits: three blocks a
    multiprocessor of Hopper), the algorithm of bml_ssc.h with photons as x n(x) and kernels times 4E/G, which keeps all
    numbers within float's range. It reads that memory 2.3e5 times a warp for a source of gamma_max 1e6 in 0.1 G, 5.7e5
-   for the widest one, and Hopper does so once a cycle and multiprocessor: no more than 1.1e6 and 4.6e5 sources a second.
+   for the widest one, and Hopper does so once a cycle and multiprocessor: no more than 1.1e6 and 4.6e5 a second.
    Networks: a block takes 16 or 64 rows through all layers in one launch; weights stream past in the order in which
    tensor cores want them.
    Half precision: products are exact and summed in float; what is rounded to 11 bits (bfloat16: 8) is every weight and
@@ -2323,8 +2323,8 @@ template <typename T> struct bml_cuda__tables { /* on the device; shapes as in s
     const int *span;
 };
 
-/* An array of a source's state: in shared memory known by where it begins there, so that the compiler knows which memory
-   is meant, elsewhere by a pointer. */
+/* An array of a source's state: in shared memory known by where it begins there, so that the compiler knows which
+   memory is meant, elsewhere by a pointer. */
 template <typename T, int SHARED> struct bml_cuda__array {
     T *first;
     __host__ __device__ void place(T *base, ptrdiff_t at) {
@@ -2439,20 +2439,21 @@ static __host__ __device__ inline ptrdiff_t bml_cuda__even(ptrdiff_t n) {
 template <typename T, int SHARED>
 static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T, SHARED> *b, T *base,
                                                       const bml_cuda__tables<T> &t) {
+    typedef bml_cuda__array<T, SHARED> part;
     ptrdiff_t ng = t.max_ng;
     ptrdiff_t nx = t.max_nx;
     ptrdiff_t pad = t.row_pad;
     ptrdiff_t used = 0;
-    bml_cuda__array<T, SHARED> *electrons[] = {
+    part *electrons[] = {
         &b->gamma, &b->over_width, &b->Q,     &b->M,     &b->M1,        &b->M2,       &b->S,     &b->base,
         &b->rate,  &b->old,        &b->flux,  &b->slope, &b->work,      &b->norm,     &b->fit_a, &b->fit_b,
         &b->face,  &b->guess,      &b->wrong, &b->miss,  &b->miss_last, &b->old_last,
     };
-    bml_cuda__array<T, SHARED> *photons[] = {
+    part *photons[] = {
         &b->x,        &b->v,        &b->target, &b->comp[0], &b->comp[1], &b->comp1[0], &b->comp1[1],
         &b->comp2[0], &b->comp2[1], &b->emit,   &b->kappa,   &b->suffix,  &b->ssa,
     };
-    bml_cuda__array<T, SHARED> *other[] = {
+    part *other[] = {
         &b->syn, &b->syn1, &b->syn0, &b->thomson, &b->conv, &b->loss, &b->gg, &b->f, &b->sums,
     };
     ptrdiff_t lattice = (ptrdiff_t)t.r * nx + 2 * ng + 8;
@@ -3240,7 +3241,8 @@ template <typename T> static __device__ T bml_cuda__larger(T a, T c) {
     return a != a || a >= c ? a : c;
 }
 
-/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. Each warp finds it for itself. */
+/* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. Each warp finds it for
+   itself. */
 template <typename T, int SHARED> static __device__ T bml_cuda__change(bml_cuda__blob<T, SHARED> &b) {
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -4078,6 +4080,16 @@ static __device__ __noinline__ void bml_cuda__fill(int stride, int from, int dee
     }
 }
 
+/* Whose sum a lane has in acc[m][i]. */
+static __device__ __forceinline__ int bml_cuda__row_of(int m, int i) {
+    int lane = (int)threadIdx.x % 32;
+    return 16 * m + lane / 4 + i / 2 * 8;
+}
+static __device__ __forceinline__ int bml_cuda__unit_of(int u8, int i) {
+    int lane = (int)threadIdx.x % 32;
+    return 8 * u8 + lane % 4 * 2 + i % 2;
+}
+
 /* The sums of the next 16 rows to the front, so that what is done with sums is laid out once and not MT times: an index
    into registers must be known to the compiler. */
 template <int SLOTS, int MT> static __device__ __forceinline__ void bml_cuda__next_rows(float (*acc)[MT][4]) {
@@ -4209,7 +4221,6 @@ static __device__ __noinline__ void bml_cuda__dense(const bml_cuda__op *at, cons
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
-    const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
     const float *bias = floats + op.bias[0];
     for (int step = 0; step < op.steps; step++) {
@@ -4224,8 +4235,8 @@ static __device__ __noinline__ void bml_cuda__dense(const bml_cuda__op *at, cons
             for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
                 for (int i = 0; i < 4; i++) {
-                    int row = 16 * m + lane / 4 + i / 2 * 8;
-                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    int row = bml_cuda__row_of(m, i);
+                    int unit = bml_cuda__unit_of(u8, i);
                     if (unit < op.units) {
                         out[(ptrdiff_t)row * op.out + unit] =
                             bml_cuda__act(acc[0][0][i] + bias[unit], op.activation, op.slope);
@@ -4320,7 +4331,6 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
-    const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
@@ -4348,18 +4358,15 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
             for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
                 for (int i = 0; i < 4; i++) {
-                    int row = 16 * m + lane / 4 + i / 2 * 8;
-                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
+                    int row = bml_cuda__row_of(m, i);
+                    int unit = bml_cuda__unit_of(u8, i);
                     ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                    float before = 0;
                     float z[4];
                     if (unit >= units) continue;
                     BML_CUDA__UNROLL
                     for (int gate = 0; gate < 4; gate++)
                         z[gate] = acc[gate][0][i];
-                    if (s) {
-                        before = now.before[at];
-                    }
+                    float before = s ? now.before[at] : 0;
                     float h = bml_cuda__cell<GATES>(z, before, cell + at, bias, unit, units, op.activation);
                     now.after[at] = h;
                     if (now.keep) {
@@ -4387,6 +4394,55 @@ static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const
     }
 }
 
+/* z and kept = r h of 8 units, for all rows; before: h, or NULL in the first step. */
+template <int MT>
+static __device__ __forceinline__ void bml_cuda__gru_gates(float (*acc)[MT][4], float *z, float *kept,
+                                                           const float *before, const float *bias, int u8, int units) {
+    BML_CUDA__ROLLED
+    for (int m = 0; m < MT; m++) {
+        BML_CUDA__UNROLL
+        for (int i = 0; i < 4; i++) {
+            int row = bml_cuda__row_of(m, i);
+            int unit = bml_cuda__unit_of(u8, i);
+            ptrdiff_t at = (ptrdiff_t)row * units + unit;
+            if (unit >= units) continue;
+            z[at] = bml_cuda__logistic(acc[0][0][i] + bias[unit]);
+            kept[at] = 0;
+            if (before) {
+                float reset = bml_cuda__logistic(acc[1][0][i] + bias[units + unit]);
+                kept[at] = reset * before[at];
+            }
+        }
+        bml_cuda__next_rows<2, MT>(acc);
+    }
+}
+
+/* And the new state of them. */
+template <int MT>
+static __device__ __forceinline__ void bml_cuda__gru_state(float (*acc)[MT][4], const bml_cuda__op &op,
+                                                           const bml_cuda__instant &now, const float *z,
+                                                           const float *before, const float *bias, int u8) {
+    const int units = op.units;
+    BML_CUDA__ROLLED
+    for (int m = 0; m < MT; m++) {
+        BML_CUDA__UNROLL
+        for (int i = 0; i < 4; i++) {
+            int row = bml_cuda__row_of(m, i);
+            int unit = bml_cuda__unit_of(u8, i);
+            ptrdiff_t at = (ptrdiff_t)row * units + unit;
+            if (unit >= units) continue;
+            float fresh = tanhf(acc[0][0][i] + bias[2 * units + unit]);
+            float old = before ? before[at] : 0;
+            float h = fresh + z[at] * (old - fresh);
+            now.after[at] = h;
+            if (now.keep) {
+                now.out[(ptrdiff_t)row * op.out + unit] = h;
+            }
+        }
+        bml_cuda__next_rows<1, MT>(acc);
+    }
+}
+
 /* A GRU that resets before the product: z and r h of all units first, which then stand where h stood in the tile. */
 template <int PRECISION, int MT>
 static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
@@ -4399,7 +4455,6 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *fro
     const int stride = bml_cuda__stride<PRECISION>(r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
-    const int lane = (int)threadIdx.x % 32;
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
@@ -4416,23 +4471,7 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *fro
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
             bml_cuda__both<PRECISION, MT, 2>(acc, op, tile, stride, w, u8, n8, !s);
-            BML_CUDA__ROLLED
-            for (int m = 0; m < MT; m++) {
-                BML_CUDA__UNROLL
-                for (int i = 0; i < 4; i++) {
-                    int row = 16 * m + lane / 4 + i / 2 * 8;
-                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                    if (unit >= units) continue;
-                    z[at] = bml_cuda__logistic(acc[0][0][i] + bias[unit]);
-                    kept[at] = 0;
-                    if (s) {
-                        float reset = bml_cuda__logistic(acc[1][0][i] + bias[units + unit]);
-                        kept[at] = reset * now.before[at];
-                    }
-                }
-                bml_cuda__next_rows<2, MT>(acc);
-            }
+            bml_cuda__gru_gates<MT>(acc, z, kept, s ? now.before : NULL, bias, u8, units);
         }
         __syncthreads();
         bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, kept, units, rows);
@@ -4440,24 +4479,7 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *fro
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4];
             bml_cuda__both<PRECISION, MT, 1>(acc, op, tile, stride, w_third, u8, n8, !s);
-            BML_CUDA__ROLLED
-            for (int m = 0; m < MT; m++) {
-                BML_CUDA__UNROLL
-                for (int i = 0; i < 4; i++) {
-                    int row = 16 * m + lane / 4 + i / 2 * 8;
-                    int unit = 8 * u8 + lane % 4 * 2 + i % 2;
-                    ptrdiff_t at = (ptrdiff_t)row * units + unit;
-                    if (unit >= units) continue;
-                    float fresh = tanhf(acc[0][0][i] + bias[2 * units + unit]);
-                    float before = s ? now.before[at] : 0;
-                    float h = fresh + z[at] * (before - fresh);
-                    now.after[at] = h;
-                    if (now.keep) {
-                        now.out[(ptrdiff_t)row * op.out + unit] = h;
-                    }
-                }
-                bml_cuda__next_rows<1, MT>(acc);
-            }
+            bml_cuda__gru_state<MT>(acc, op, now, z, s ? now.before : NULL, bias, u8);
         }
         __syncthreads();
     }

@@ -141,16 +141,16 @@
    of which less than a tenth are effective are dropped, and the next density learns from them (after twelve densities
    at b = 1 no more: then the verdict refuses). 10-D normals, shells, Rosenbrock functions in 6 dimensions, LogGamma in
    10: 32,000 to 43,000 likelihoods for 10,000 effective samples, ln Z to 0.006, where nested sampling takes ten times
-   as many and more; 60 to 170 microseconds of its own for each. Rings 1e-4 thin take 65,000, Cauchy distributions in 5
+   as many and more; 50 to 110 microseconds of its own for each. Rings 1e-4 thin take 65,000, Cauchy distributions in 5
    dimensions of a prior of +-1e4 87,000, normals in 32 dimensions 130,000. Its verdict asks for a tenth of an effective
    sample for each draw, for a Pareto shape of the largest weights below 0.7 (Vehtari et al. 2024, JMLR 25, 72) or,
    where few weights stand above many equal ones, for an excess of theirs below 0.05 and the error of ln Z asked for,
    for an excess below 0.1 where the shape is 1/3 or more, and short Markov chains from its points whether they walk
-   into tips that the draws miss: of 252 right answers to thirteen such problems it refused one before the 0.1 was
-   asked for, of 47 since then one. When NOT to use it: funnels, dozens of modes, and without a guide thin strongly bent
-   sheets (the posterior of a well measured synchrotron self-Compton source): it refuses them, after
-   100,000 to 250,000 likelihoods. With fewer points than the default it has passed a 3-D funnel whose neck, 0.1 in ln
-   Z, it had missed. A mode that no draw of the prior and the powers has met, it does not see.
+   into tips that the draws miss: of 47 right answers to seven such problems it refuses one. When NOT to use it:
+   funnels, dozens of modes, and without a guide thin strongly bent sheets (the posterior of a well measured
+   synchrotron self-Compton source): it refuses them, after 50,000 to 250,000 likelihoods. With fewer points than the
+   default it has passed a 3-D funnel whose neck, 0.1 in ln Z, it had missed. A mode that no draw of the prior and the
+   powers has met, it does not see.
 
    NUTS (Hoffman & Gelman 2014, JMLR 15, 1593; Betancourt 2017, arXiv:1701.02434): leapfrog trajectories that double
    until they turn back, and multinomial draws from them. Step size by dual averaging, mass matrix from windows of the
