@@ -469,7 +469,8 @@ BML_CUDA_DEF size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
     type *name = (type *)(void *)bml_cuda__room
 #endif
 #define BML_CUDA__NAN ((double)NAN)
-#define BML_CUDA__EACH(k, n) for (int k = (int)threadIdx.x; k < (n); k += (int)blockDim.x)
+/* Not unrolled: a thread seldom has more than two of them. */
+#define BML_CUDA__EACH(k, n) BML_CUDA__ROLLED for (int k = (int)threadIdx.x; k < (n); k += (int)blockDim.x)
 #define BML_CUDA__CELLS(k, n)                                                                                          \
     for (ptrdiff_t k = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (ptrdiff_t)gridDim.x * blockDim.x; \
          k < (n); k += k##_step)
@@ -881,10 +882,9 @@ static __device__ __forceinline__ uint32_t bml_cuda__eighths(float x) {
    what a compiler does with a kernel takes longer than in proportion to its size. */
 template <typename P> static __device__ __forceinline__ P *bml_cuda__global(P *p) {
 #ifdef __CUDA_ARCH__
-    return (P *)__cvta_global_to_generic(__cvta_generic_to_global(p));
-#else
-    return p;
+    __builtin_assume(__isGlobal(p));
 #endif
+    return p;
 }
 
 /* Two floats as 16-bit numbers, the first in the lower half; format 0: half, 1: bfloat16. */
@@ -2288,6 +2288,16 @@ BML_CUDA_DEF int bml_cuda_compton_histogram_host(const bml_cuda_bins *bins, cons
 /* Electrons are counted in units of 2^-60, so that those far beyond an exponential cutoff are still floats. */
 #define BML_CUDA__MANY 1152921504606846976.0
 
+/* Called, not laid out: a source needs few of them, in many places. */
+static __device__ __noinline__ double bml_cuda__exp(double x) {
+    return exp(x);
+}
+static __device__ __noinline__ double bml_cuda__log(double x) {
+    return log(x);
+}
+static __device__ __noinline__ double bml_cuda__sinh(double x) {
+    return sinh(x);
+}
 static __device__ inline float bml_cuda__expm1(float x) {
     return expm1f(x);
 }
@@ -2358,7 +2368,8 @@ template <typename T> struct bml_cuda__array<T, 1> {
 };
 
 template <typename T, int SHARED> struct bml_cuda__blob { /* of one block */
-    bml_cuda_source src;                                  /* defaults resolved */
+    bml_cuda__tables<T> tables;
+    bml_cuda_source src; /* defaults resolved */
     int status;
     int ng;
     int nx;
@@ -2430,6 +2441,13 @@ template <typename T, int SHARED> struct bml_cuda__blob { /* of one block */
     bml_cuda__array<T, SHARED> sums;    /* [ng][row_pad] */
 };
 
+/* The block's blob. Pieces of the kernel that do much are called, not laid out in it, as the networks' layers are; what
+   a function names itself is known to lie in shared memory. */
+template <typename T, int SHARED> static __device__ __forceinline__ bml_cuda__blob<T, SHARED> &bml_cuda__own(void) {
+    __shared__ bml_cuda__blob<T, SHARED> b;
+    return b;
+}
+
 /* Sizes are even: doubles may lie in the room of floats, too. */
 static __host__ __device__ inline ptrdiff_t bml_cuda__even(ptrdiff_t n) {
     return n + n % 2;
@@ -2475,7 +2493,8 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T, SHARED> 
     return used;
 }
 
-template <typename T> static __device__ T bml_cuda__at(const T *value, int n, double lo, double ln_y, double h) {
+template <typename T> static __device__ T bml_cuda__at(const T *table, int n, double lo, double ln_y, double h) {
+    const T *value = bml_cuda__global(table);
     double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
     if (!(u >= 0) || i >= n - 1) {
@@ -2515,12 +2534,12 @@ static __device__ int bml_cuda__resolve(bml_cuda_source *s) { /* as bml_ssc__res
 }
 
 static __device__ double bml_cuda__shape(const bml_cuda_source &s, double gamma) {
-    double y = log(gamma / s.gamma_break);
+    double y = bml_cuda__log(gamma / s.gamma_break);
     switch (s.injection) {
-    case BML_SSC_BROKEN: return exp(-(y < 0 ? s.p : s.p2) * y);
-    case BML_SSC_LOG_PARABOLA: return exp(-(s.p + s.curvature * y / BML_CUDA__LN10) * y);
-    case BML_SSC_CUTOFF: return exp(-s.p * y - gamma / s.gamma_break);
-    default: return exp(-s.p * log(gamma / s.gamma_min));
+    case BML_SSC_BROKEN: return bml_cuda__exp(-(y < 0 ? s.p : s.p2) * y);
+    case BML_SSC_LOG_PARABOLA: return bml_cuda__exp(-(s.p + s.curvature * y / BML_CUDA__LN10) * y);
+    case BML_SSC_CUTOFF: return bml_cuda__exp(-s.p * y - gamma / s.gamma_break);
+    default: return bml_cuda__exp(-s.p * bml_cuda__log(gamma / s.gamma_min));
     }
 }
 
@@ -2528,15 +2547,16 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
     static const double x[4] = {0.18343464249564980, 0.52553240991632899, 0.79666647741362674, 0.96028985649753623};
     static const double w[4] = {0.36268378337836198, 0.31370664587788729, 0.22238103445337447, 0.10122853629037626};
     double sum = 0;
-    double mid = 0.5 * log(lo * hi);
-    double half = 0.5 * log(hi / lo);
+    double mid = 0.5 * bml_cuda__log(lo * hi);
+    double half = 0.5 * bml_cuda__log(hi / lo);
     if (s.injection == BML_SSC_POWER_LAW) {
         double y = (2 - s.p) * 2 * half;
         double scale = bml_cuda__shape(s, lo) * lo * lo;
         return scale * 2 * half * (fabs(y) < 1e-8 ? 1 + 0.5 * y : expm1(y) / y);
     }
+    BML_CUDA__ROLLED
     for (int i = 0; i < 8; i++) {
-        double gamma = exp(mid + (i & 1 ? half : -half) * x[i / 2]);
+        double gamma = bml_cuda__exp(mid + (i & 1 ? half : -half) * x[i / 2]);
         sum += half * w[i / 2] * gamma * gamma * bml_cuda__shape(s, gamma);
     }
     return sum;
@@ -2546,7 +2566,7 @@ static __device__ double bml_cuda__injected_energy(const bml_cuda_source &s, dou
 template <typename T, int SHARED>
 static __device__ int bml_cuda__grids(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
     double h = t.h;
-    double top = log(b.src.gamma_max);
+    double top = bml_cuda__log(b.src.gamma_max);
     b.b = b.src.B / (t.athena ? 4.414e13 : BML_CUDA__B_CRIT);
     b.l_B = BML_CUDA__SIGMA_T * b.src.R * b.src.B * b.src.B / (8 * BML_CUDA__PI * BML_CUDA__MC2);
     b.absorb =
@@ -2555,14 +2575,14 @@ static __device__ int bml_cuda__grids(bml_cuda__blob<T, SHARED> &b, const bml_cu
     if (t.athena) {
         b.lg0 = -h;
         b.ng = (int)floor((top - b.lg0) / h + 1e-8) + 1;
-        b.lx0 = log(b.b) + 2 * h;
+        b.lx0 = bml_cuda__log(b.b) + 2 * h;
         b.nx = (int)floor((top - b.lx0) / (2 * h)) + 3;
         b.e0 = (int)floor((b.lx0 - b.lg0) / h);
         b.phi = (b.lx0 - b.lg0) / h - b.e0;
     } else {
         b.ng = (int)ceil(top / h - 1e-8);
         b.lg0 = top - (b.ng - 0.5) * h;
-        b.nx = (int)ceil((top - log(0.1 * b.b)) / h);
+        b.nx = (int)ceil((top - bml_cuda__log(0.1 * b.b)) / h);
         b.lx0 = top - (b.nx - 0.5) * h;
         b.e0 = b.ng - b.nx;
         G0 = (b.lx0 + b.lg0 + BML_CUDA__LN4) / h;
@@ -2576,17 +2596,17 @@ static __device__ int bml_cuda__grids(bml_cuda__blob<T, SHARED> &b, const bml_cu
 
 /* Q [ng]; leaves b.status. Numbers before normalisation may be huge, so they are double: they lie in the room of
    sums. Begins and ends with all threads together. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__inject(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__inject() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     double total = 0;
     const auto energy = b.sums.doubles();
     const auto number = energy + b.ng;
     BML_CUDA__EACH(i, b.ng) {
-        double gamma = exp(b.lg0 + t.h * i);
-        double lo = fmax(gamma * exp(-0.5 * t.h), b.src.gamma_min);
-        double at = log10(gamma);
-        double hi = i + 1 < b.ng ? fmin(gamma * exp(0.5 * t.h), b.src.gamma_max) : b.src.gamma_max;
-        int inside = at >= log10(b.src.gamma_min) - 1e-9 && at <= log10(b.src.gamma_max) + 1e-9;
+        double gamma = bml_cuda__exp(b.lg0 + t.h * i);
+        double lo = fmax(gamma * bml_cuda__exp(-0.5 * t.h), b.src.gamma_min);
+        double hi = i + 1 < b.ng ? fmin(gamma * bml_cuda__exp(0.5 * t.h), b.src.gamma_max) : b.src.gamma_max;
+        int inside = gamma >= b.src.gamma_min * (1 - 2.3e-9) && gamma <= b.src.gamma_max * (1 + 2.3e-9);
         energy[i] = hi > lo ? bml_cuda__injected_energy(b.src, lo, hi) : 0;
         if (!t.athena) {
             number[i] = energy[i] / gamma;
@@ -2621,28 +2641,30 @@ static __device__ double bml_cuda__syn_norm(const bml_cuda__blob<T, SHARED> &b, 
 
 static __device__ double bml_cuda__thomson_integral(double q) {
     q = q < 1 ? q : 1;
-    return q > 0 ? q * q * (0.5 + q * (2 * log(q) / 3 + 1.0 / 9.0 - 0.5 * q)) : 0;
+    return q > 0 ? q * q * (0.5 + q * (2 * bml_cuda__log(q) / 3 + 1.0 / 9.0 - 0.5 * q)) : 0;
 }
 
 /* 4 q f(q) in the Thomson limit, f averaged over a cell on the converged grid. */
 static __device__ double bml_cuda__thomson(double q, double hx, int average) {
     double f;
     if (q < 1e-7) {
-        f = average ? sinh(hx) / hx : 1;
+        f = average ? bml_cuda__sinh(hx) / hx : 1;
     } else if (average) {
-        f = (bml_cuda__thomson_integral(q * exp(0.5 * hx)) - bml_cuda__thomson_integral(q * exp(-0.5 * hx))) /
+        f = (bml_cuda__thomson_integral(q * bml_cuda__exp(0.5 * hx)) -
+             bml_cuda__thomson_integral(q * bml_cuda__exp(-0.5 * hx))) /
             (q * q * hx);
     } else {
-        f = q < 1 ? 2 * q * log(q) + (1 + 2 * q) * (1 - q) : 0;
+        f = q < 1 ? 2 * q * bml_cuda__log(q) + (1 + 2 * q) * (1 - q) : 0;
     }
     return 4 * q * f;
 }
 
 /* Synchrotron and Compton kernels of this source. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__kernels(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__kernels() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     double h = t.h;
-    double y0 = b.lx0 - 2 * b.lg0 - log(1.5 * b.b);
+    double y0 = b.lx0 - 2 * b.lg0 - bml_cuda__log(1.5 * b.b);
     double unit = 8 * b.l_B / (9 * b.b);
     double u = b.phi * t.n_phi;
     int r = t.r;
@@ -2661,21 +2683,23 @@ static __device__ void bml_cuda__kernels(bml_cuda__blob<T, SHARED> &b, const bml
         int col = at / pad % per;
         int sel = at / pad / per;
         int shift = r == 1 ? 0 : (sel + b.e0 + b.g0 - t.g_lo) & 1;
-        const T *f = t.f + (ptrdiff_t)ip * plane + (ptrdiff_t)((sel * t.cols + col * r + shift) * pad + m);
-        double E_over_G = exp(h * ((t.athena ? b.phi : 0) - (m * r + sel) - (t.g_lo + col * r + shift + b.phi + t.c)));
+        const T *f =
+            bml_cuda__global(t.f) + (ptrdiff_t)ip * plane + (ptrdiff_t)((sel * t.cols + col * r + shift) * pad + m);
+        double E_over_G =
+            bml_cuda__exp(h * ((t.athena ? b.phi : 0) - (m * r + sel) - (t.g_lo + col * r + shift + b.phi + t.c)));
         b.f[at] = (T)(4 * E_over_G) * (f[0] + (T)(u - ip) * (f[plane] - f[0]));
     }
     double q0 = h * (b.e0 - b.g0 - t.c - (t.athena ? 0 : b.phi));
     BML_CUDA__EACH(i, b.n_thomson) {
-        b.thomson[i] = (T)bml_cuda__thomson(exp(q0 - r * h * (i + b.thomson_lo)), r * h, !t.athena);
+        b.thomson[i] = (T)bml_cuda__thomson(bml_cuda__exp(q0 - r * h * (i + b.thomson_lo)), r * h, !t.athena);
     }
     if (!t.athena) {
         BML_CUDA__EACH(i, b.ng + b.nx) { /* (4/G) int f E dE */
             double ln_G = h * (i + b.g0 + b.phi);
-            double G = exp(ln_G);
+            double G = bml_cuda__exp(ln_G);
             double low = G * G / 9 * (1 - 1.575 * G);
             T ln_f = bml_cuda__at(t.loss, t.loss_n, t.loss_lo, ln_G, h);
-            b.loss[i] = (T)(4 / G * (ln_G <= t.loss_lo ? low : exp((double)ln_f)));
+            b.loss[i] = (T)(4 / G * (ln_G <= t.loss_lo ? low : bml_cuda__exp((double)ln_f)));
         }
     }
     if (b.src.pair_production) {
@@ -2690,12 +2714,12 @@ static __device__ void bml_cuda__kernels(bml_cuda__blob<T, SHARED> &b, const bml
 }
 
 /* Empties the blob and makes it this source; leaves b.status. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__begin(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t,
-                                       const bml_cuda_source *source) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__begin(const bml_cuda_source *source) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     __syncthreads();
     if (threadIdx.x == 0) {
-        b.src = *source;
+        b.src = *bml_cuda__global(source);
         b.status = bml_cuda__resolve(&b.src);
         if (!b.status) {
             b.status = bml_cuda__grids(b, t);
@@ -2709,8 +2733,9 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T, SHARED> &b, const bml_c
     __syncthreads();
     if (b.status) return;
     BML_CUDA__EACH(i, b.ng) {
-        double gamma = exp(b.lg0 + t.h * i);
-        double width = t.athena ? t.h * gamma : gamma * exp(0.5 * t.h) - fmax(gamma * exp(-0.5 * t.h), 1.0);
+        double gamma = bml_cuda__exp(b.lg0 + t.h * i);
+        double width =
+            t.athena ? t.h * gamma : gamma * bml_cuda__exp(0.5 * t.h) - fmax(gamma * bml_cuda__exp(-0.5 * t.h), 1.0);
         b.gamma[i] = (T)gamma;
         b.over_width[i] = (T)(gamma / width);
         b.M[i] = 0;
@@ -2721,16 +2746,16 @@ static __device__ void bml_cuda__begin(bml_cuda__blob<T, SHARED> &b, const bml_c
         b.wrong[i] = 0;
     }
     BML_CUDA__EACH(k, b.nx) {
-        double x = exp(b.lx0 + t.r * t.h * k);
+        double x = bml_cuda__exp(b.lx0 + t.r * t.h * k);
         b.x[k] = (T)x;
         b.ssa[k] = (T)(b.absorb / x / x);
         b.v[k] = b.kappa[k] = 0;
         for (int c = 0; c < 2; c++)
             b.comp[c][k] = b.comp1[c][k] = b.comp2[c][k] = 0;
     }
-    bml_cuda__inject(b, t);
+    bml_cuda__inject<T, SHARED>();
     if (!b.status) {
-        bml_cuda__kernels(b, t);
+        bml_cuda__kernels<T, SHARED>();
     }
     __syncthreads();
 }
@@ -2749,8 +2774,9 @@ template <typename T> static __device__ T bml_cuda__limited(T a, T c) {
 
 /* rate [ng] = |gamma_dot|/gamma of (5) and (8). */
 template <typename T, int SHARED>
-static __device__ void bml_cuda__losses(const bml_cuda__array<T, SHARED> &rate, const bml_cuda__blob<T, SHARED> &b,
-                                        const bml_cuda__tables<T> &t) {
+static __device__ __noinline__ void bml_cuda__losses(bml_cuda__array<T, SHARED> rate) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     const T hx = (T)(t.r * t.h);
     const T syn = (T)(4.0 / 3 * b.l_B);
     const auto v = b.v;
@@ -2780,8 +2806,9 @@ static __device__ void bml_cuda__losses(const bml_cuda__array<T, SHARED> &rate, 
 }
 
 /* Pair production: kappa, and pairs added to S; as bml_ssc__pairs. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__pairs(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, double escape) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__pairs(double escape) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     double hx = t.r * t.h;
     BML_CUDA__EACH(k, b.nx) {
         int from = BML_CUDA__MIN(b.nx, BML_CUDA__MAX(0, (int)floor(-2 * b.lx0 / hx) - k));
@@ -2816,7 +2843,8 @@ static __device__ void bml_cuda__pairs(bml_cuda__blob<T, SHARED> &b, const bml_c
 }
 
 /* Weights of the exponentially fitted scheme: M = fit_b F + fit_a, F the flux from above; see bml_ssc__cool_fitted. */
-template <typename T, int SHARED> static __device__ void bml_cuda__fit(bml_cuda__blob<T, SHARED> &b, T lambda) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__fit(T lambda) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     const auto g = b.work;
     BML_CUDA__EACH(i, b.ng) {
         b.work[i] = b.S[i] * b.rate[i] * b.over_width[i] / lambda;
@@ -2895,8 +2923,9 @@ template <typename T> static __device__ T bml_cuda__warp_sum(T x) {
 }
 
 /* M and flux from the top down: one warp. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__cool(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, T lambda) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__cool(T lambda) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     const auto map = [&](int i) -> bml_cuda__map<T> {
         if (t.athena) {
             T rate = b.rate[i] * b.over_width[i];
@@ -2931,17 +2960,18 @@ template <typename T, int SHARED> static __device__ T bml_cuda__thin(const bml_c
 }
 
 /* What makes the difference of N/gamma^2 between two cells the derivative at the face, as bml_ssc__faces. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__faces(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
-    T wide = (T)exp(2 * t.h);
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__faces() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
+    T wide = (T)bml_cuda__exp(2 * t.h);
     BML_CUDA__EACH(i, b.ng) {
         T face = 1;
         if (i > 0 && b.M[i] > 0 && b.M[i - 1] > 0) {
             T here = b.M[i] * b.over_width[i] / b.gamma[i];
             T before = b.M[i - 1] * b.over_width[i - 1] / b.gamma[i - 1];
-            double L = fmin(fabs(log((double)(before / here * wide))), 4.0);
+            double L = fmin(fabs(bml_cuda__log((double)(before / here * wide))), 4.0);
             if (L > 1e-3) {
-                face = (T)(0.5 * L / sinh(0.5 * L));
+                face = (T)(0.5 * L / bml_cuda__sinh(0.5 * L));
             }
         }
         b.face[i] = face;
@@ -2950,9 +2980,10 @@ static __device__ void bml_cuda__faces(bml_cuda__blob<T, SHARED> &b, const bml_c
 }
 
 /* kappa of self-absorption, as bml_ssc__absorb. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__absorb(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
-    T wide = (T)exp(t.h);
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__absorb() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
+    T wide = (T)bml_cuda__exp(t.h);
     BML_CUDA__EACH(k, b.nx) {
         T sum = 0;
         T below = 0;                      /* N of the cell below the face */
@@ -2973,8 +3004,9 @@ static __device__ void bml_cuda__absorb(bml_cuda__blob<T, SHARED> &b, const bml_
 
 /* Heating by absorbed photons, as bml_ssc__heat. fit_a: diffusion through the lower face of each cell, made by all;
    the tridiagonal system by one thread. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__heat(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, T lambda) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__heat(T lambda) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     const auto c_up = b.work;
     const auto rhs = b.slope;
     T rate_up = 0;
@@ -3022,8 +3054,9 @@ static __device__ void bml_cuda__heat(bml_cuda__blob<T, SHARED> &b, const bml_cu
 }
 
 /* Electrons of the new time for the present rate and photons. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__move_electrons() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     T lambda = (T)(b.a0 / b.dt + 1 / b.src.electron_escape);
     BML_CUDA__EACH(i, b.ng) {
         b.S[i] = b.base[i];
@@ -3035,23 +3068,23 @@ static __device__ void bml_cuda__move_electrons(bml_cuda__blob<T, SHARED> &b, co
     }
     __syncthreads();
     if (b.src.pair_production) {
-        bml_cuda__pairs(b, t, b.a0 / b.dt + 1);
+        bml_cuda__pairs<T, SHARED>(b.a0 / b.dt + 1);
     }
     if (!t.athena) {
-        bml_cuda__fit(b, lambda);
+        bml_cuda__fit<T, SHARED>(lambda);
     }
     if (threadIdx.x < 32) {
-        bml_cuda__cool(b, t, lambda);
+        bml_cuda__cool<T, SHARED>(lambda);
     }
     __syncthreads();
     if (b.src.self_absorption) {
-        bml_cuda__faces(b, t);
+        bml_cuda__faces<T, SHARED>();
     }
     if (b.src.self_absorption == BML_SSC_SSA_HEATING) {
-        bml_cuda__heat(b, t, lambda);
+        bml_cuda__heat<T, SHARED>(lambda);
     }
     if (b.src.self_absorption) {
-        bml_cuda__absorb(b, t);
+        bml_cuda__absorb<T, SHARED>();
     }
     BML_CUDA__EACH(i, b.ng) {
         T up = i + 1 < b.ng ? b.M[i + 1] : 0;
@@ -3068,8 +3101,9 @@ static __device__ void bml_cuda__move_photon(bml_cuda__blob<T, SHARED> &b, int c
     b.comp[c][k] = (bml_cuda__history(b, b.comp1[c][k], b.comp2[c][k]) + emitted) / (lambda + b.kappa[k]);
 }
 
-template <typename T, int SHARED>
-static __device__ void bml_cuda__synchrotron(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__synchrotron() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     BML_CUDA__EACH(k, b.nx) {
         T sum = 0;
         for (int i = 0; i < b.ng; i++) {
@@ -3085,10 +3119,12 @@ static __device__ void bml_cuda__synchrotron(bml_cuda__blob<T, SHARED> &b, const
 
 /* conv, suffix; then sums [ng][row_pad]: what an electron of each cell makes in each row, E >= 1e-3, from all
    photons. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__compton_sums() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     const auto v = b.target;
-    const T decay = (T)exp(-t.r * t.h);
+    const int *span = bml_cuda__global(t.span);
+    const T decay = (T)bml_cuda__exp(-t.r * t.h);
     int r = t.r;
     int nx = b.nx;
     int per = t.cols / r;
@@ -3118,8 +3154,8 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T, SHARED> &b, cons
         int j0 = (t.g_lo + shift - i - b.g0) / r;
         for (int m = lane; m < pad; m += 32) {
             const auto F = b.f + (sel * per * pad + m);
-            int lo = BML_CUDA__MAX(t.span[m / 8 * 2], -j0);
-            int hi = t.span[m / 8 * 2 + 1];
+            int lo = BML_CUDA__MAX(span[m / 8 * 2], -j0);
+            int hi = span[m / 8 * 2 + 1];
             int end = BML_CUDA__MIN(hi, nx - j0);
             T sum = 0;
             for (int col = lo; col < end; col++)
@@ -3127,7 +3163,7 @@ static __device__ void bml_cuda__compton_sums(bml_cuda__blob<T, SHARED> &b, cons
             if (j0 + hi < nx) { /* beyond, f is what it is at the last column, and 4E/G falls as 1/x */
                 int from = BML_CUDA__MAX(0, j0 + hi);
                 int steps = from - (j0 + hi - 1);
-                sum += F[(hi - 1) * pad] * b.suffix[from] * (steps == 1 ? decay : (T)exp(-r * t.h * steps));
+                sum += F[(hi - 1) * pad] * b.suffix[from] * (steps == 1 ? decay : (T)bml_cuda__exp(-r * t.h * steps));
             }
             b.sums[i * pad + m] = sum;
         }
@@ -3142,13 +3178,14 @@ static __device__ T bml_cuda__spread(const bml_cuda__blob<T, SHARED> &b, const b
     if (t.athena || i == 0 || i + 1 >= b.ng) {
         return 1;
     }
-    T ratio = b.rate[i + 1] / b.rate[i - 1] * (T)exp(2 * t.h);
+    T ratio = b.rate[i + 1] / b.rate[i - 1] * (T)bml_cuda__exp(2 * t.h);
     T ah = (T)1.5 * (ratio * ratio - 1) / (ratio * ratio + 4 * ratio + 1);
     return 1 + ah * (ah / 24 + b.slope[i] / 12);
 }
 
-template <typename T, int SHARED>
-static __device__ void bml_cuda__compton(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__compton() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
     int r = t.r;
     int ng = b.ng;
     int pad = t.row_pad;
@@ -3159,7 +3196,7 @@ static __device__ void bml_cuda__compton(bml_cuda__blob<T, SHARED> &b, const bml
             b.work[i] = b.M[i] * bml_cuda__spread(b, t, i);
         }
     }
-    bml_cuda__compton_sums(b, t);
+    bml_cuda__compton_sums<T, SHARED>();
     BML_CUDA__EACH(k, b.nx) {
         int low = r * k + b.e0;
         int i = BML_CUDA__MAX(0, low);
@@ -3183,7 +3220,8 @@ template <typename A> static __device__ void bml_cuda__swap(A *a, A *c) {
 }
 
 /* BDF2's coefficients, the history, and a first guess of the photons, linear in time. */
-template <typename T, int SHARED> static __device__ void bml_cuda__start_step(bml_cuda__blob<T, SHARED> &b, double dt) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__start_step(double dt) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     __syncthreads();
     if (threadIdx.x == 0) {
         double w = b.dt_last > 0 ? dt / b.dt_last : 0;
@@ -3222,14 +3260,14 @@ static __device__ double bml_cuda__tolerance(const bml_cuda_source &s, double le
     if (s.self_absorption == BML_SSC_SSA_HEATING) {
         return 1e-3;
     }
-    return fmin(2e-3 * exp(left / fmax(s.electron_escape, 1.0)), 2e-2);
+    return fmin(2e-3 * bml_cuda__exp(left / fmax(s.electron_escape, 1.0)), 2e-2);
 }
 
 /* Loss rates to begin a step with: those of the guessed photons, and what such a guess lacked in the last step. */
-template <typename T, int SHARED>
-static __device__ void bml_cuda__guess(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__guess() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     T again = (T)(b.omega * b.omega);
-    bml_cuda__losses(b.guess, b, t);
+    bml_cuda__losses<T, SHARED>(b.guess);
     BML_CUDA__EACH(i, b.ng) {
         b.rate[i] = b.guess[i] * (1 + again * b.wrong[i]);
     }
@@ -3243,7 +3281,8 @@ template <typename T> static __device__ T bml_cuda__larger(T a, T c) {
 
 /* miss: relative difference of old = F(rate) from rate; the largest, where a NaN stays. Each warp finds it for
    itself. */
-template <typename T, int SHARED> static __device__ T bml_cuda__change(bml_cuda__blob<T, SHARED> &b) {
+template <typename T, int SHARED> static __device__ __noinline__ T bml_cuda__change() {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     __syncthreads();
     if (threadIdx.x == 0) {
         bml_cuda__swap(&b.miss, &b.miss_last);
@@ -3262,7 +3301,8 @@ template <typename T, int SHARED> static __device__ T bml_cuda__change(bml_cuda_
 }
 
 /* The next rate from F(rate) of this pass and the last, as bml_ssc__accelerate. */
-template <typename T, int SHARED> static __device__ void bml_cuda__accelerate(bml_cuda__blob<T, SHARED> &b, int pass) {
+template <typename T, int SHARED> static __device__ __noinline__ void bml_cuda__accelerate(int pass) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     T top = 0;
     T bottom = 0;
     T theta = 0;
@@ -3294,20 +3334,19 @@ template <typename T, int SHARED> static __device__ void bml_cuda__accelerate(bm
 }
 
 /* One step; the status is the same in all threads. */
-template <typename T, int SHARED>
-static __device__ int bml_cuda__step(bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t, double dt,
-                                     double tolerance) {
+template <typename T, int SHARED> static __device__ __noinline__ int bml_cuda__step(double dt, double tolerance) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     T change = 1;
-    bml_cuda__start_step(b, dt);
-    bml_cuda__guess(b, t);
+    bml_cuda__start_step<T, SHARED>(dt);
+    bml_cuda__guess<T, SHARED>();
     for (int pass = 0; pass < 60 && !(change <= (T)tolerance); pass++) {
-        bml_cuda__move_electrons(b, t);
-        bml_cuda__synchrotron(b, t);
-        bml_cuda__compton(b, t);
-        bml_cuda__losses(b.old, b, t);
-        change = bml_cuda__change(b);
+        bml_cuda__move_electrons<T, SHARED>();
+        bml_cuda__synchrotron<T, SHARED>();
+        bml_cuda__compton<T, SHARED>();
+        bml_cuda__losses<T, SHARED>(b.old);
+        change = bml_cuda__change<T, SHARED>();
         if (!(change <= (T)tolerance)) {
-            bml_cuda__accelerate(b, pass);
+            bml_cuda__accelerate<T, SHARED>(pass);
         }
     }
     BML_CUDA__EACH(i, b.ng) {
@@ -3339,7 +3378,7 @@ static __device__ double bml_cuda__node(const bml_cuda__blob<T, SHARED> &b, int 
         from = b.comp[component == BML_SSC_SYNCHROTRON ? 0 : 1];
     }
     double v = (double)from[k];
-    return v <= 0 ? -HUGE_VAL : log(v * (double)b.x[k]);
+    return v <= 0 ? -HUGE_VAL : bml_cuda__log(v * (double)b.x[k]);
 }
 
 template <typename T, int SHARED>
@@ -3365,8 +3404,11 @@ static __device__ double bml_cuda__evaluate(const bml_cuda__blob<T, SHARED> &b, 
 }
 
 template <typename T, int SHARED>
-static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T, SHARED> &b, const bml_cuda__tables<T> &t,
-                                         const bml_cuda_spectra &s) {
+static __device__ __noinline__ void bml_cuda__observe(ptrdiff_t row, bml_cuda_spectra s) {
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
+    const bml_cuda__tables<T> t = b.tables;
+    double *out = bml_cuda__global(s.out) + row * s.n_nu;
+    const double *nu = bml_cuda__global(s.nu);
     double delta2 = b.src.delta * b.src.delta;
     if (b.status && b.status != BML_CUDA_NOT_CONVERGED) {
         BML_CUDA__EACH(i, s.n_nu) {
@@ -3378,11 +3420,11 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T, SH
     unit *= delta2 * delta2 / (4 * BML_CUDA__PI * b.src.distance * b.src.distance);
     double shift = (1 + b.src.redshift) / b.src.delta * BML_CUDA__H / BML_CUDA__MC2;
     BML_CUDA__EACH(i, s.n_nu) {
-        double value = unit * exp(bml_cuda__evaluate(b, t, s.component, log(s.nu[i] * shift)));
+        double value = unit * bml_cuda__exp(bml_cuda__evaluate(b, t, s.component, bml_cuda__log(nu[i] * shift)));
         if (s.absorption) {
-            value *= s.absorption[i];
+            value *= bml_cuda__global(s.absorption)[i];
         }
-        out[i] = s.nu[i] > 0 && s.nu[i] < HUGE_VAL ? value : BML_CUDA__NAN;
+        out[i] = nu[i] > 0 && nu[i] < HUGE_VAL ? value : BML_CUDA__NAN;
     }
 }
 
@@ -3390,12 +3432,14 @@ static __device__ void bml_cuda__observe(double *out, const bml_cuda__blob<T, SH
 template <typename T, int SHARED>
 static __global__ void __launch_bounds__(BML_CUDA__THREADS, sizeof(T) < sizeof(double) ? 3 : 2)
     bml_cuda__ssc_kernel(const bml_cuda_spectra s, const bml_cuda__tables<T> t, T *workspace, ptrdiff_t size) {
-    __shared__ bml_cuda__blob<T, SHARED> b;
+    bml_cuda__blob<T, SHARED> &b = bml_cuda__own<T, SHARED>();
     if (threadIdx.x == 0) {
+        b.tables = t;
         bml_cuda__layout(&b, SHARED ? (T *)NULL : workspace + (ptrdiff_t)blockIdx.x * size, t);
     }
+    __syncthreads();
     for (ptrdiff_t row = blockIdx.x; row < s.n; row += gridDim.x) {
-        bml_cuda__begin(b, t, s.sources + row);
+        bml_cuda__begin<T, SHARED>(s.sources + row);
         if (!b.status) {
             double steps = ceil(b.src.t_end / t.time_step - 1e-9);
             double t_end = b.src.t_end;
@@ -3405,7 +3449,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, sizeof(T) < sizeof(d
             for (int i = 0; i < n && one != BML_CUDA_PARAMETER; i++) {
                 double end = t_end * (i + 1) / n;
                 double tolerance = bml_cuda__tolerance(b.src, t_end - end);
-                one = bml_cuda__step(b, t, end - b.t, tolerance);
+                one = bml_cuda__step<T, SHARED>(end - b.t, tolerance);
                 if (one) {
                     status = one;
                 }
@@ -3415,7 +3459,7 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, sizeof(T) < sizeof(d
             }
             __syncthreads();
         }
-        bml_cuda__observe(s.out + row * s.n_nu, b, t, s);
+        bml_cuda__observe<T, SHARED>(row, s);
         if (threadIdx.x == 0) {
             s.status[row] = b.status;
         }
@@ -4044,28 +4088,28 @@ typedef struct bml_cuda__run {
     ptrdiff_t out_scaler; /* scalers: shift, then scale, in floats */
     int n_ops;
     int width;
+    int precision;
 } bml_cuda__run;
 
 /* Numbers of 32 bits in a row of the tile: 4 more than a multiple of 8, so that a fragment's rows fall on different
    banks. */
-template <int PRECISION> static __host__ __device__ int bml_cuda__stride(int width) {
-    return (bml_cuda__is_wide(PRECISION) ? width : width / 2) + 4;
+static __host__ __device__ int bml_cuda__stride(int precision, int width) {
+    return (bml_cuda__is_wide(precision) ? width : width / 2) + 4;
 }
 
 /* Columns from ... from+deep-1 of the tile = source[rows][width] (NULL: zeros), filled up with zeros; a warp a row. */
-template <int PRECISION>
-static __device__ __noinline__ void bml_cuda__fill(int stride, int from, int deep, const float *at, int width,
-                                                   int rows) {
+static __device__ __noinline__ void bml_cuda__fill(int precision, int stride, int from, int deep, const float *at,
+                                                   int width, int rows) {
     BML_CUDA__DYNAMIC(uint32_t, tile);
     const float *source = at ? bml_cuda__global(at) : NULL;
     int warp = (int)threadIdx.x / 32;
     int lane = (int)threadIdx.x % 32;
     for (int row = warp; row < rows; row += BML_CUDA__WARPS) {
         const float *s = source ? source + (ptrdiff_t)row * width : NULL;
-        if (bml_cuda__is_wide(PRECISION)) {
+        if (bml_cuda__is_wide(precision)) {
             for (int k = lane; k < deep; k += 32) {
                 float v = s && k < width ? s[k] : 0;
-                if (PRECISION == BML_CUDA_TF32) {
+                if (precision == BML_CUDA_TF32) {
                     v = bml_cuda__to_tf32(v);
                 }
                 memcpy(tile + row * stride + from + k, &v, 4);
@@ -4074,7 +4118,7 @@ static __device__ __noinline__ void bml_cuda__fill(int stride, int from, int dee
             for (int k = 2 * lane; k < deep; k += 64) {
                 float low = s && k < width ? s[k] : 0;
                 float high = s && k + 1 < width ? s[k + 1] : 0;
-                tile[row * stride + (from + k) / 2] = bml_cuda__pack(low, high, PRECISION == BML_CUDA_BF16);
+                tile[row * stride + (from + k) / 2] = bml_cuda__pack(low, high, precision == BML_CUDA_BF16);
             }
         }
     }
@@ -4132,18 +4176,13 @@ static __device__ __forceinline__ void bml_cuda__product_f32(float (*acc)[MT][4]
 
 /* With them: a fragment of the tile is 8 words a row, of 16 numbers (TF32: 8), in both of its layouts. */
 template <int PRECISION, int MT, int GATES, int STATE>
-static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], const uint32_t *tile, int stride,
-                                                         int from, int deep, const uint32_t *w, int units8,
-                                                         int n_units8) {
+static __device__ __forceinline__ void bml_cuda__product_of(float (*acc)[MT][4], const uint32_t *tile, int stride,
+                                                            int from, int deep, const uint32_t *w, int units8) {
     const int tf32 = PRECISION == BML_CUDA_TF32;
     const int fragments = deep / (tf32 ? 8 : 16);
     int lane = (int)threadIdx.x % 32;
     int g = lane / 4;
     int t = lane % 4;
-    if (PRECISION == BML_CUDA_F32) {
-        bml_cuda__product_f32<MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8, n_units8);
-        return;
-    }
     w += ((ptrdiff_t)units8 * GATES * fragments * 32 + lane) * 2;
     for (int k = 0; k < fragments; k++) {
         uint32_t a[MT][4];
@@ -4173,8 +4212,31 @@ static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], co
     }
 }
 
+template <int MT, int GATES, int STATE>
+static __device__ __forceinline__ void bml_cuda__product(float (*acc)[MT][4], int precision, const uint32_t *tile,
+                                                         int stride, int from, int deep, const uint32_t *w, int units8,
+                                                         int n_units8) {
+    if (precision == BML_CUDA_F16) {
+        bml_cuda__product_of<BML_CUDA_F16, MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8);
+    } else if (precision == BML_CUDA_BF16) {
+        bml_cuda__product_of<BML_CUDA_BF16, MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8);
+    } else if (precision == BML_CUDA_TF32) {
+        bml_cuda__product_of<BML_CUDA_TF32, MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8);
+    } else {
+        bml_cuda__product_f32<MT, GATES, STATE>(acc, tile, stride, from, deep, w, units8, n_units8);
+    }
+}
+
 static __device__ float bml_cuda__logistic(float x) {
     return bml_cuda__fast_reciprocal(1 + expf(-x));
+}
+
+/* Called, not laid out: these are long, and seldom taken. */
+static __device__ __noinline__ float bml_cuda__seldom_act(float x, int activation) {
+    if (activation == BML_NN_SOFTPLUS) {
+        return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
+    }
+    return x / 2 * (1 + erff(x * 0.707106781f)); /* GELU */
 }
 
 static __device__ float bml_cuda__act(float x, int activation, float slope) {
@@ -4183,9 +4245,9 @@ static __device__ float bml_cuda__act(float x, int activation, float slope) {
     case BML_NN_LEAKY_RELU: return x > 0 ? x : slope * x;
     case BML_NN_TANH: return tanhf(x);
     case BML_NN_SIGMOID: return bml_cuda__logistic(x);
-    case BML_NN_SOFTPLUS: return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
     case BML_NN_SILU: return x * bml_cuda__logistic(x);
-    case BML_NN_GELU: return x / 2 * (1 + erff(x * 0.707106781f));
+    case BML_NN_SOFTPLUS:
+    case BML_NN_GELU: return bml_cuda__seldom_act(x, activation);
     case BML_NN_HARDTANH:
         if (x < -1) {
             return -1;
@@ -4211,26 +4273,27 @@ static __device__ void bml_cuda__softmax(float *out, int width, int rows) {
     }
 }
 
-template <int PRECISION, int MT>
+template <int MT>
 static __device__ __noinline__ void bml_cuda__dense(const bml_cuda__op *at, const bml_cuda__run &r, float *in) {
     BML_CUDA__DYNAMIC(uint32_t, tile);
     const bml_cuda__op &op = *bml_cuda__global(at);
     const uint32_t *words = bml_cuda__global(r.words);
     const float *floats = bml_cuda__global(r.floats);
     float *room = bml_cuda__global(in);
-    const int stride = bml_cuda__stride<PRECISION>(r.width);
+    const int precision = r.precision;
+    const int stride = bml_cuda__stride(precision, r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
     const int n8 = (op.units + 7) / 8;
     const float *bias = floats + op.bias[0];
     for (int step = 0; step < op.steps; step++) {
         float *out = room + op.to + (ptrdiff_t)(step * rows) * op.out;
-        bml_cuda__fill<PRECISION>(stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
-                                  rows);
+        bml_cuda__fill(precision, stride, 0, op.k_in, room + op.from[0] + (ptrdiff_t)(step * rows) * op.in, op.in,
+                       rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4] = {};
-            bml_cuda__product<PRECISION, MT, 1, 0>(acc, tile, stride, 0, op.k_in, words + op.weights[0], u8, n8);
+            bml_cuda__product<MT, 1, 0>(acc, precision, tile, stride, 0, op.k_in, words + op.weights[0], u8, n8);
             BML_CUDA__ROLLED
             for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
@@ -4310,17 +4373,16 @@ static __device__ __forceinline__ bml_cuda__instant bml_cuda__instant_of(const b
 }
 
 /* [x_t, h] into the tile. */
-template <int PRECISION>
-static __device__ __forceinline__ void bml_cuda__fill_step(int stride, const bml_cuda__op &op,
+static __device__ __forceinline__ void bml_cuda__fill_step(int precision, int stride, const bml_cuda__op &op,
                                                            const bml_cuda__instant &now, int rows, int first) {
     const float *state = first ? NULL : now.before;
-    bml_cuda__fill<PRECISION>(stride, 0, op.k_in, now.x, op.in, rows);
-    bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, state, op.units, rows);
+    bml_cuda__fill(precision, stride, 0, op.k_in, now.x, op.in, rows);
+    bml_cuda__fill(precision, stride, op.k_in, op.k_state, state, op.units, rows);
 }
 
 /* A recurrent layer in one direction: step by step [x_t, h] is brought into the tile, and each warp makes whole
    units. */
-template <int PRECISION, int MT, int GATES>
+template <int MT, int GATES>
 static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
                                                         int d) {
     BML_CUDA__DYNAMIC(uint32_t, tile);
@@ -4328,14 +4390,15 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
     const uint32_t *words = bml_cuda__global(r.words);
     const float *floats = bml_cuda__global(r.floats);
     float *room = bml_cuda__global(in);
-    const int stride = bml_cuda__stride<PRECISION>(r.width);
+    const int precision = r.precision;
+    const int stride = bml_cuda__stride(precision, r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
     const uint32_t *w_in = words + op.weights[d];
-    const uint32_t *w_state = w_in + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
+    const uint32_t *w_state = w_in + bml_cuda__matrix_words(precision, op.k_in, GATES, n8);
     const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *cell = state + 2 * cells;
@@ -4346,13 +4409,13 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
     }
     for (int s = 0; s < op.in_steps; s++) {
         bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
-        bml_cuda__fill_step<PRECISION>(stride, op, now, rows, !s);
+        bml_cuda__fill_step(precision, stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[4][MT][4] = {};
-            bml_cuda__product<PRECISION, MT, GATES, 0>(acc, tile, stride, 0, op.k_in, w_in, u8, n8);
+            bml_cuda__product<MT, GATES, 0>(acc, precision, tile, stride, 0, op.k_in, w_in, u8, n8);
             if (s) {
-                bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+                bml_cuda__product<MT, GATES, 1>(acc, precision, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
             }
             BML_CUDA__ROLLED
             for (int m = 0; m < MT; m++) {
@@ -4381,16 +4444,17 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
 }
 
 /* acc[GATES][MT][4] = both products of a step for 8 units; state NULL: the first step, which has none before it. */
-template <int PRECISION, int MT, int GATES>
-static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], const bml_cuda__op &op, const uint32_t *tile,
-                                                      int stride, const uint32_t *w, int u8, int n8, int first) {
-    const uint32_t *w_state = w + bml_cuda__matrix_words(PRECISION, op.k_in, GATES, n8);
+template <int MT, int GATES>
+static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], int precision, const bml_cuda__op &op,
+                                                      const uint32_t *tile, int stride, const uint32_t *w, int u8,
+                                                      int n8, int first) {
+    const uint32_t *w_state = w + bml_cuda__matrix_words(precision, op.k_in, GATES, n8);
     BML_CUDA__UNROLL
     for (int i = 0; i < GATES * MT * 4; i++)
         acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
-    bml_cuda__product<PRECISION, MT, GATES, 0>(acc, tile, stride, 0, op.k_in, w, u8, n8);
+    bml_cuda__product<MT, GATES, 0>(acc, precision, tile, stride, 0, op.k_in, w, u8, n8);
     if (!first) {
-        bml_cuda__product<PRECISION, MT, GATES, 1>(acc, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+        bml_cuda__product<MT, GATES, 1>(acc, precision, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
     }
 }
 
@@ -4444,7 +4508,7 @@ static __device__ __forceinline__ void bml_cuda__gru_state(float (*acc)[MT][4], 
 }
 
 /* A GRU that resets before the product: z and r h of all units first, which then stand where h stood in the tile. */
-template <int PRECISION, int MT>
+template <int MT>
 static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *from, const bml_cuda__run &r, float *in,
                                                          int d) {
     BML_CUDA__DYNAMIC(uint32_t, tile);
@@ -4452,33 +4516,34 @@ static __device__ __noinline__ void bml_cuda__gru_before(const bml_cuda__op *fro
     const uint32_t *words = bml_cuda__global(r.words);
     const float *floats = bml_cuda__global(r.floats);
     float *room = bml_cuda__global(in);
-    const int stride = bml_cuda__stride<PRECISION>(r.width);
+    const int precision = r.precision;
+    const int stride = bml_cuda__stride(precision, r.width);
     const int rows = 16 * MT;
     const int warp = (int)threadIdx.x / 32;
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
     const uint32_t *w = words + op.weights[d];
-    const uint32_t *w_third = w + bml_cuda__matrix_words(PRECISION, op.k_in + op.k_state, 2, n8);
+    const uint32_t *w_third = w + bml_cuda__matrix_words(precision, op.k_in + op.k_state, 2, n8);
     const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *z = state + 2 * cells;
     float *kept = z + cells;
     for (int s = 0; s < op.in_steps; s++) {
         bml_cuda__instant now = bml_cuda__instant_of(op, room, rows, s, d);
-        bml_cuda__fill_step<PRECISION>(stride, op, now, rows, !s);
+        bml_cuda__fill_step(precision, stride, op, now, rows, !s);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[2][MT][4];
-            bml_cuda__both<PRECISION, MT, 2>(acc, op, tile, stride, w, u8, n8, !s);
+            bml_cuda__both<MT, 2>(acc, precision, op, tile, stride, w, u8, n8, !s);
             bml_cuda__gru_gates<MT>(acc, z, kept, s ? now.before : NULL, bias, u8, units);
         }
         __syncthreads();
-        bml_cuda__fill<PRECISION>(stride, op.k_in, op.k_state, kept, units, rows);
+        bml_cuda__fill(precision, stride, op.k_in, op.k_state, kept, units, rows);
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[1][MT][4];
-            bml_cuda__both<PRECISION, MT, 1>(acc, op, tile, stride, w_third, u8, n8, !s);
+            bml_cuda__both<MT, 1>(acc, precision, op, tile, stride, w_third, u8, n8, !s);
             bml_cuda__gru_state<MT>(acc, op, now, z, s ? now.before : NULL, bias, u8);
         }
         __syncthreads();
@@ -4590,7 +4655,7 @@ static __device__ void bml_cuda__write_rows(const bml_cuda__op &op, const bml_cu
     __syncthreads();
 }
 
-template <int PRECISION, int MT>
+template <int MT>
 static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
     bml_cuda__net_kernel(const __grid_constant__ bml_cuda__run r) {
     float *room = r.workspace + (ptrdiff_t)blockIdx.x * r.room;
@@ -4601,17 +4666,17 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
             if (op.kind == BML_NN_INPUT) {
                 bml_cuda__read_rows(op, r, room, rows, first);
             } else if (op.kind == BML_NN_DENSE) {
-                bml_cuda__dense<PRECISION, MT>(&op, r, room);
+                bml_cuda__dense<MT>(&op, r, room);
             } else if (bml_cuda__is_recurrent(op.kind)) {
                 for (int d = 0; d < op.directions; d++) {
                     if (op.reset_before) {
-                        bml_cuda__gru_before<PRECISION, MT>(&op, r, room, d);
+                        bml_cuda__gru_before<MT>(&op, r, room, d);
                     } else if (op.gates == 3) {
-                        bml_cuda__recurrent<PRECISION, MT, 3>(&op, r, room, d);
+                        bml_cuda__recurrent<MT, 3>(&op, r, room, d);
                     } else if (op.gates == 4) {
-                        bml_cuda__recurrent<PRECISION, MT, 4>(&op, r, room, d);
+                        bml_cuda__recurrent<MT, 4>(&op, r, room, d);
                     } else {
-                        bml_cuda__recurrent<PRECISION, MT, 1>(&op, r, room, d);
+                        bml_cuda__recurrent<MT, 1>(&op, r, room, d);
                     }
                 }
             } else {
@@ -4624,19 +4689,15 @@ static __global__ void __launch_bounds__(BML_CUDA__THREADS, MT == 1 ? 2 : 1)
 
 /* >> networks: the host's side */
 
-/* The kernels: precision, rows/16. */
-#define BML_CUDA__NET_KERNELS(X) \
-    X(BML_CUDA_F16, 1)           \
-    X(BML_CUDA_F16, 4)           \
-    X(BML_CUDA_BF16, 1)          \
-    X(BML_CUDA_BF16, 4) X(BML_CUDA_F32, 1) X(BML_CUDA_F32, 4) X(BML_CUDA_TF32, 1) X(BML_CUDA_TF32, 4)
+/* The kernels: rows/16. */
+#define BML_CUDA__NET_KERNELS(X) X(1) X(4)
 
 static int bml_cuda__net_blocks(bml_cuda_net *s, bml_cuda__way *way) {
     int status = BML_CUDA_BAD_ARGUMENT;
-#define BML_CUDA__CASE(p, mt)                                                                      \
-    if (s->precision == p && way->rows == 16 * mt) {                                               \
-        status = bml_cuda__allow_shared(s->cuda, bml_cuda__net_kernel<p, mt>);                     \
-        way->blocks = bml_cuda__grid(s->cuda, bml_cuda__net_kernel<p, mt>, way->shared, 1u << 16); \
+#define BML_CUDA__CASE(mt)                                                                      \
+    if (way->rows == 16 * mt) {                                                                 \
+        status = bml_cuda__allow_shared(s->cuda, bml_cuda__net_kernel<mt>);                     \
+        way->blocks = bml_cuda__grid(s->cuda, bml_cuda__net_kernel<mt>, way->shared, 1u << 16); \
     }
     BML_CUDA__NET_KERNELS(BML_CUDA__CASE)
 #undef BML_CUDA__CASE
@@ -4680,10 +4741,7 @@ static int bml_cuda__net_build(bml_cuda_net *s, bml_cuda__way *way, const bml_nn
             status = bml_cuda__plan_net(p, s->cuda);
         }
         s->width = p->width;
-        int stride = bml_cuda__stride<BML_CUDA_F16>(p->width);
-        if (bml_cuda__is_wide(s->precision)) {
-            stride = bml_cuda__stride<BML_CUDA_F32>(p->width);
-        }
+        int stride = bml_cuda__stride(s->precision, p->width);
         way->shared = bml_cuda__bytes((ptrdiff_t)p->rows * stride, sizeof(uint32_t));
         if (!status && way->shared > s->cuda->shared) {
             status = BML_CUDA_TOO_LARGE;
@@ -4825,11 +4883,11 @@ BML_CUDA_DEF int bml_cuda_net_predict(float *y, const float *x, size_t n, bml_cu
     r.n_out = s->n_out;
     r.n_ops = s->n_ops;
     r.width = s->width;
+    r.precision = s->precision;
     r.in_scaler = s->in_scaler;
     r.out_scaler = s->in_scaler + 2 * s->n_in;
-#define BML_CUDA__CASE(p, mt)                      \
-    if (s->precision == p && way->rows == 16 * mt) \
-        bml_cuda__launch(s->cuda, grid, way->shared, stream, bml_cuda__net_kernel<p, mt>, r);
+#define BML_CUDA__CASE(mt) \
+    if (way->rows == 16 * mt) bml_cuda__launch(s->cuda, grid, way->shared, stream, bml_cuda__net_kernel<mt>, r);
     BML_CUDA__NET_KERNELS(BML_CUDA__CASE)
 #undef BML_CUDA__CASE
     return bml_cuda__launched(s->cuda, "network kernel");
