@@ -469,9 +469,10 @@ BML_CUDA_DEF size_t bml_cuda_trainer_n_weights(const bml_cuda_trainer *trainer);
     type *name = (type *)(void *)bml_cuda__room
 #endif
 #define BML_CUDA__NAN ((double)NAN)
-/* Not unrolled: a thread seldom has more than two of them. */
+/* Not unrolled: a thread seldom has more than two rounds. */
 #define BML_CUDA__EACH(k, n) BML_CUDA__ROLLED for (int k = (int)threadIdx.x; k < (n); k += (int)blockDim.x)
 #define BML_CUDA__CELLS(k, n)                                                                                          \
+    BML_CUDA__ROLLED                                                                                                   \
     for (ptrdiff_t k = (ptrdiff_t)blockIdx.x * blockDim.x + threadIdx.x, k##_step = (ptrdiff_t)gridDim.x * blockDim.x; \
          k < (n); k += k##_step)
 
