@@ -12,6 +12,7 @@
 #   make bench        timings, one line each: name value unit
 #   make MPI=yes      the same, and in build/mpi/ fit_sed, fit_xray, train_surrogate for mpirun; make bench-mpi: how well
 #   make cuda         the GPU library, its example, and the programs with --device cuda in build/cuda/ (needs nvcc)
+#                     with CUBLASLT=yes large products of training go through cuBLASLt
 #   make check-cuda   the checks of the GPU library, on a card
 #   make bench-cuda   its timings, on a card
 #   make shared       build/libbml.so.0, all headers for other languages (examples/python, examples/fortran), and libbml.a
@@ -254,11 +255,15 @@ NVCC ?= nvcc
 CUDA_ARCHS ?= $(filter 75 80 86 89 90 100 120,$(patsubst sm_%,%,$(shell $(NVCC) --list-gpu-code 2>/dev/null)))
 NVCC_FLAGS = -O2 -std=c++17 $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
              -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) -I. -Itests
+ifeq ($(CUBLASLT),yes) # training's large products by the library of the CUDA toolkit
+NVCC_FLAGS += -DBML_CUDA_CUBLASLT
+NVCC_LIBS = -lcublasLt
+endif
 CUDA_PROGRAMS := $(patsubst %.c,build/cuda/%,$(notdir $(shell grep -l DEVICE_OPTION $(SOURCES))))
 CUDA_LINK = -Lbuild -lbml_cuda -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/..'
 build/libbml_cuda.so: bml_cuda.cu bml_sample.h bml_ssc.h bml_nn.h | build
 	@command -v $(NVCC) >/dev/null || { echo "make cuda needs nvcc (Debian: nvidia-cuda-toolkit)" >&2; exit 1; }
-	$(NVCC) $(NVCC_FLAGS) -DBML_CUDA_IMPLEMENTATION -Xcompiler -fPIC -shared -o $@ bml_cuda.cu
+	$(NVCC) $(NVCC_FLAGS) -DBML_CUDA_IMPLEMENTATION -Xcompiler -fPIC -shared -o $@ bml_cuda.cu $(NVCC_LIBS)
 build/hello_cuda: hello_cuda.c build/flags build/libbml_cuda.so
 	$(CC) $(COMPILE) -o $@ $< $(CUDA_LINK) $(LDLIBS)
 build/cuda/%: %.c build/flags build/libbml_cuda.so | build/cuda
@@ -266,7 +271,7 @@ build/cuda/%: %.c build/flags build/libbml_cuda.so | build/cuda
 cuda: build/libbml_cuda.so build/hello_cuda $(CUDA_PROGRAMS)
 	@build/hello_cuda || echo "note: no card here; on one, next: make check-cuda bench-cuda"
 build/cuda_checks build/bench_cuda: build/%: tests/%.cu bml_cuda.cu tests/test_cuda.c | build
-	$(NVCC) $(NVCC_FLAGS) -o $@ $<
+	$(NVCC) $(NVCC_FLAGS) -o $@ $< $(NVCC_LIBS)
 check-cuda: build/cuda_checks
 	build/cuda_checks
 bench-cuda: build/bench_cuda

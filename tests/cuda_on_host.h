@@ -427,6 +427,10 @@ static inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
     return cudaSuccess;
 }
 
+#ifdef BML_CUDA_CUBLASLT
+#include "cublaslt_on_host.h"
+#endif
+
 template <typename F> static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *n, F, int, size_t) {
     *n = 1;
     return cudaSuccess;

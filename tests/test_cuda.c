@@ -17,6 +17,13 @@ int main(void) {
 #define BML_CUDA_ON_HOST "tests/cuda_on_host.h"
 #define BML_CUDA__THREADS 128     /* half of the device's, so that fibers take half the time */
 #define BML_CUDA__LAUNCH_MOST 512 /* so that a histogram takes several launches */
+#ifndef WITHOUT_CUBLASLT
+#define BML_CUDA_CUBLASLT
+#endif
+#endif
+#ifdef BML_CUDA_CUBLASLT
+static double library_from = 1e300; /* multiply-adds from which on products are the library's */
+#define BML_CUDA__LARGE library_from
 #endif
 #define BML_CUDA_IMPLEMENTATION
 #include "bml_cuda.cu"
@@ -1285,6 +1292,35 @@ static void test_gradients(void) {
     }
 }
 
+#ifdef BML_CUDA_CUBLASLT
+/* The same through the library. */
+static void test_library_gradients(void) {
+    bml_nn_training how = {};
+    how.x = t_x;
+    how.y = t_y;
+    how.n = T_ROWS;
+    how.batch = T_ROWS;
+    how.epochs = 1;
+    how.in_order = 1;
+    how.keep_last = 1;
+    how.block = T_ROWS;
+    library_from = 0;
+    for (int tf32 = 0; tf32 < 2; tf32++) {
+        bml_nn *net = NULL;
+        double worse = HUGE_VAL;
+        double most = tf32 ? 1e-2 : 2e-5 * rounding;
+        random_rows(0);
+        if (make_trainable(&net, BML_NN_TANH)) return;
+        shake(net);
+        double d = gradient_difference(net, &how, tf32, &worse);
+        CHECK(d >= 0 && d <= most && worse <= most, "cuBLASLt, %s: gradient %.2g from the CPU's, loss and norm %.2g",
+              tf32 ? "tf32" : "float", d, worse);
+        bml_nn_free(net);
+    }
+    library_from = 1e300;
+}
+#endif
+
 /* One update of many weights from the same gradient and moments: five roundings of the change, and one of the sum. */
 static void test_optimisers(void) {
     static const char *const names[] = {"Adam", "AdamW", "RMSprop", "SGD"};
@@ -1844,6 +1880,153 @@ static void test_no_memory(void) {
 
 #endif
 
+#if defined(BML_CUDA_CUBLASLT) && !defined(__CUDACC__)
+/* >> large products, by a stand-in for cuBLASLt */
+
+static bml_nn_training small_course(void) {
+    bml_nn_training how = {};
+    how.x = t_x;
+    how.y = t_y;
+    how.n = T_ROWS;
+    how.batch = T_ROWS;
+    how.learning_rate = 0.01;
+    return how;
+}
+
+static int small_trainer(bml_cuda_trainer **trainer) {
+    bml_nn_training how = small_course();
+    bml_nn *net = NULL;
+    unsigned char *bytes = NULL;
+    *trainer = NULL;
+    if (make_small(&net, 0)) return BML_CUDA_NO_MEMORY;
+    bml_cuda_training t = lesson(net, &how, &bytes);
+    int status = bml_cuda_trainer_create(trainer, &t, cuda);
+    bml_nn_free(net);
+    bml_nn_free_bytes(bytes);
+    return status;
+}
+
+/* "Device" memory is the host's here. */
+static int small_step(bml_cuda_trainer *trainer) {
+    bml_cuda_batch batch = {t_x, t_y, NULL, NULL, T_ROWS, 0};
+    return bml_cuda_trainer_step(&batch, NULL, trainer);
+}
+
+/* More shapes than the trainer keeps, each matrix by rows and by columns, with gaps, set and added to, off any
+   alignment but a float's. Sums of m terms are rounded m times. */
+static void test_library_products(void) {
+    enum { SIDE = 12, ROOM = SIDE * (SIDE + 5) + 8 };
+    static float a[ROOM];
+    static float b[ROOM];
+    static float c[ROOM];
+    static float before[ROOM];
+    bml_cuda_trainer *trainer = NULL;
+    double worst = 0;
+    int outside = 1;
+    int status = small_trainer(&trainer);
+    long products = cublaslt_host.products;
+    library_from = 0;
+    for (int i = 0; i < ROOM; i++) {
+        a[i] = (float)uniform(-1, 1);
+        b[i] = (float)uniform(-1, 1);
+    }
+    for (int shape = 0; shape < 200 && !status; shape++) {
+        int m = 1 + shape % SIDE;
+        int n = 1 + shape / SIDE % SIDE;
+        int depth = 1 + shape * 7 % SIDE;
+        int add = shape / 4 % 2;
+        ptrdiff_t ldc = n + shape % 3;
+        int shift = shape % 8;
+        bml_nn__mat A = {a + shift, 1, m + 2};
+        bml_nn__mat B = {b + shift / 2, 1, depth + 1};
+        if (shape % 2) A = {a + shift, depth + 3, 1};
+        if (shape / 2 % 2) B = {b + shift / 2, n + 1, 1};
+        for (int i = 0; i < ROOM; i++) {
+            before[i] = add ? (float)uniform(-1, 1) : (float)NAN;
+            c[i] = before[i];
+        }
+        bml_cuda__multiply(trainer, c, ldc, A, B, m, n, depth, add);
+        status = bml_cuda__library_status(cuda, trainer->library.failed);
+        for (int i = 0; i < m; i++) {
+            for (int j = 0; j < n; j++) {
+                double sum = add ? (double)before[i * ldc + j] : 0;
+                double size = fabs(sum);
+                for (int k = 0; k < depth; k++) {
+                    double term = (double)A.p[i * A.rs + k * A.cs] * (double)B.p[k * B.rs + j * B.cs];
+                    sum += term;
+                    size += fabs(term);
+                }
+                double e = fabs((double)c[i * ldc + j] - sum) / (size * (depth + 2) * (double)FLT_EPSILON);
+                if (!(e <= worst)) worst = e;
+                c[i * ldc + j] = before[i * ldc + j];
+            }
+        }
+        outside &= !memcmp(c, before, sizeof c);
+    }
+    products = cublaslt_host.products - products;
+    CHECK(!status && worst <= 1 && outside && products == 200,
+          "200 products by cuBLASLt, %ld: %.2g of the rounding allowed, nothing beside them", products, worst);
+    bml_nn__mat neither = {a, 3, 2};
+    bml_cuda__laid laid;
+    CHECK(!bml_cuda__as_columns(&laid, neither, 2, 2), "a matrix of which neither rows nor columns lie together");
+    bml_nn__mat narrow = {a, 2, 1};
+    CHECK(!bml_cuda__as_columns(&laid, narrow, 2, 3), "rows that overlap");
+    bml_cuda_trainer_free(trainer);
+    library_from = 1e300;
+}
+
+/* Small products stay with the own kernel; a step after the first asks for nothing; a graph replays the library's. */
+static void test_library_steps(void) {
+    bml_cuda_trainer *trainer = NULL;
+    int status = small_trainer(&trainer);
+    long products = cublaslt_host.products;
+    if (!status) status = small_step(trainer);
+    CHECK(!status && cublaslt_host.products == products, "small products are the own kernel's");
+    library_from = 0;
+    if (!status) status = small_step(trainer);
+    long asked = cublaslt_host.asked;
+    long mallocs = cuda_host.mallocs;
+    products = cublaslt_host.products;
+    if (!status) status = small_step(trainer);
+    CHECK(!status && cublaslt_host.products - products == 5, "five products a step: %ld",
+          cublaslt_host.products - products);
+    CHECK(cublaslt_host.asked == asked && cuda_host.mallocs == mallocs, "whose algorithms and memory are kept");
+    bml_cuda_trainer_free(trainer);
+    test_training_graph();
+    library_from = 1e300;
+}
+
+static void test_library_failures(void) {
+    static const char *const calls[] = {"cublasLtMatmulDescInit", "cublasLtMatrixLayoutInit",
+                                        "cublasLtMatmulPreferenceSetAttribute", "cublasLtMatmulAlgoGetHeuristic",
+                                        "cublasLtMatmul"};
+    bml_cuda_trainer *trainer = NULL;
+    library_from = 0;
+    cublaslt_host.fails = "cublasLtCreate";
+    cublaslt_host.with = CUBLAS_STATUS_ALLOC_FAILED;
+    CHECK(small_trainer(&trainer) == BML_CUDA_NO_MEMORY && !trainer, "no memory for a handle: %s",
+          bml_cuda_message(cuda));
+    for (int i = 0; i < 5; i++) {
+        if (small_trainer(&trainer)) return;
+        cublaslt_host.fails = calls[i];
+        cublaslt_host.with = CUBLAS_STATUS_EXECUTION_FAILED;
+        int status = small_step(trainer);
+        CHECK(status == BML_CUDA_RUNTIME && strstr(bml_cuda_message(cuda), "EXECUTION_FAILED"), "%s fails: %s",
+              calls[i], bml_cuda_message(cuda));
+        CHECK(!small_step(trainer), "and the next step is made");
+        bml_cuda_trainer_free(trainer);
+    }
+    if (small_trainer(&trainer)) return;
+    cublaslt_host.fails = "cublasLtMatmulAlgoGetHeuristic";
+    cublaslt_host.with = CUBLAS_STATUS_NOT_SUPPORTED;
+    long products = cublaslt_host.products;
+    int status = small_step(trainer);
+    CHECK(!status && cublaslt_host.products - products == 4, "a product without algorithm is the own kernel's");
+    bml_cuda_trainer_free(trainer);
+    library_from = 1e300;
+}
+#endif
+
 static void test_all(void) {
     for (int k = 0; k < NU; k++)
         nu[k] = pow(10, 9 + 18.0 * k / (NU - 1));
@@ -1861,6 +2044,9 @@ static void test_all(void) {
     test_net_16_bits();
     test_net_refusals();
     test_gradients();
+#ifdef BML_CUDA_CUBLASLT
+    test_library_gradients();
+#endif
     test_optimisers();
     test_courses();
     test_trainer_refusals();
@@ -1880,6 +2066,12 @@ int main(int argc, char **argv) {
     CHECK(status == BML_CUDA_OK, "device: %s", bml_cuda_name(cuda));
     if (status) return check_done();
     test_all();
+#ifdef BML_CUDA_CUBLASLT
+    test_library_products();
+    test_library_steps();
+    test_library_failures();
+    CHECK(cublaslt_host.handles == 0, "every handle of the library is given back");
+#endif
     test_kept_buffers();
     test_no_device();
     test_no_memory();
