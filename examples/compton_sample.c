@@ -14,20 +14,34 @@
 #include "bml_sample.h"
 #include "device.h"
 
-enum { PUBLISHED = 3, BLOCK = 65536 };
+enum { PUBLISHED = 3 };
+enum { BLOCK = 65536 };
 
 typedef struct settings {
-    double gamma, eps;
-    long n, threads;
-    int method, check, spectrum, distance, train, quiet, device;
+    double gamma;
+    double eps;
+    long n;
+    long threads;
+    int method;
+    int check;
+    int spectrum;
+    int distance;
+    int train;
+    int quiet;
+    int device;
     uint64_t seed;
-    const char *out, *weights;
+    const char *out;
+    const char *weights;
 } settings;
 
 /* ==== the published network: 3-16-16-16-1 ========================================================================= */
 
 typedef struct published {
-    float in[16][3], hidden[2][16][16], out[16], bias[3][16], last;
+    float in[16][3];
+    float hidden[2][16][16];
+    float out[16];
+    float bias[3][16];
+    float last;
 } published;
 
 /* One number from a text that holds many; 0 at its end. */
@@ -44,19 +58,31 @@ static int next_number(float *value, text_file *t) {
     return isfinite(*value);
 }
 
-/* Layer 0 stands input by input, layers 1 and 2 output by output. */
+/* Weight k of row i of a layer's file: layer 0 stands input by input, layers 1 and 2 output by output. */
+static float *published_weight(published *p, int layer, int i, int k) {
+    if (layer == 0) {
+        return &p->in[k][i];
+    }
+    if (layer == 3) {
+        return &p->out[k];
+    }
+    return &p->hidden[layer - 1][i][k];
+}
+
 static int published_layer(published *p, int layer, text_file *t) {
-    int rows = layer == 0 ? 3 : layer == 3 ? 1 : 16;
-    for (int i = 0; i < rows; i++) {
+    static const int rows[4] = {3, 16, 16, 1};
+    for (int i = 0; i < rows[layer]; i++) {
         for (int k = 0; k < 16; k++) {
-            float *w = layer == 0 ? &p->in[k][i] : layer == 3 ? &p->out[k] : &p->hidden[layer - 1][i][k];
-            if (!next_number(w, t)) {
+            if (!next_number(published_weight(p, layer, i, k), t)) {
                 return 0;
             }
         }
     }
-    for (int k = 0; k < (layer == 3 ? 1 : 16); k++) {
-        if (!next_number(layer == 3 ? &p->last : &p->bias[layer][k], t)) {
+    if (layer == 3) {
+        return next_number(&p->last, t);
+    }
+    for (int k = 0; k < 16; k++) {
+        if (!next_number(&p->bias[layer][k], t)) {
             return 0;
         }
     }
@@ -88,7 +114,8 @@ static double published_energy(const published *p, double u, double gamma, doubl
     double b4 = 4 * gamma * eps0;
     double top = gamma * b4 / (1 + b4);
     for (int k = 0; k < 16; k++) {
-        a[k] = tanhf(p->bias[0][k] + p->in[k][0] * x[0] + p->in[k][1] * x[1] + p->in[k][2] * x[2]);
+        const float *w = p->in[k];
+        a[k] = tanhf(p->bias[0][k] + w[0] * x[0] + w[1] * x[1] + w[2] * x[2]);
     }
     for (int l = 0; l < 2; l++) {
         for (int k = 0; k < 16; k++) {
@@ -104,14 +131,19 @@ static double published_energy(const published *p, double u, double gamma, doubl
     for (int k = 0; k < 16; k++) {
         y += p->out[k] * a[k];
     }
-    y = y < -1 ? -1 : y > 1 ? 1 : y;
+    if (y < -1) {
+        y = -1;
+    } else if (y > 1) {
+        y = 1;
+    }
     return (1 + tanh(5 * (double)y) / tanh(5)) / 2 * (top - eps0) + eps0;
 }
 
 /* ==== one sampler for all methods ================================================================================= */
 
 typedef struct sampler {
-    double gamma, eps0;
+    double gamma;
+    double eps0;
     int method;
     const bml_sample_compton_nodes *nodes;
     const published *published;
@@ -119,16 +151,17 @@ typedef struct sampler {
 
 /* energy[n] at u[n], or drawn. rest may be NULL. */
 static void sampler_run(double *energy, double *rest, const sampler *s, const double *u, long n, bml_sample_rng *rng) {
-    bml_sample_photons how = {.n = (size_t)n,
-                              .gamma = &s->gamma,
-                              .eps0 = &s->eps0,
-                              .one_gamma = 1,
-                              .one_eps0 = 1,
-                              .method = s->method == PUBLISHED ? BML_SAMPLE_NET : s->method,
-                              .nodes = s->nodes,
-                              .u = u,
-                              .rest = rest};
     if (s->method != PUBLISHED) {
+        bml_sample_photons how = {0};
+        how.n = (size_t)n;
+        how.gamma = &s->gamma;
+        how.eps0 = &s->eps0;
+        how.one_gamma = 1;
+        how.one_eps0 = 1;
+        how.method = s->method;
+        how.nodes = s->nodes;
+        how.u = u;
+        how.rest = rest;
         int status = bml_sample_compton(energy, &how, rng);
         if (status) {
             fail("gamma %g, eps0 %g: %s", s->gamma, s->eps0, bml_sample_strerror(status));
@@ -167,7 +200,13 @@ static void sampler_cdf(double *c, const double *l, int n, void *user) {
     for (int i = 0; i < n; i++) {
         double above;
         double slope;
-        c[i] = l[i] <= pair.l_min ? 0 : l[i] >= pair.L ? 1 : bml_sample__conditional(&above, &slope, l[i], &pair);
+        if (l[i] <= pair.l_min) {
+            c[i] = 0;
+        } else if (l[i] >= pair.L) {
+            c[i] = 1;
+        } else {
+            c[i] = bml_sample__conditional(&above, &slope, l[i], &pair);
+        }
     }
 }
 
@@ -176,8 +215,11 @@ static void sampler_cdf(double *c, const double *l, int n, void *user) {
 /* The device's photons; its weights of the published net stand output by output in every layer. */
 static void draw_on_device(double *energy, const device *d, const settings *set, const sampler *s) {
     const published *p = s->published;
-    device_photons how = {
-        .gamma = s->gamma, .eps0 = s->eps0, .table = s->method == BML_SAMPLE_TABLE, .seed = set->seed};
+    device_photons how = {0};
+    how.gamma = s->gamma;
+    how.eps0 = s->eps0;
+    how.table = s->method == BML_SAMPLE_TABLE;
+    how.seed = set->seed;
     float weights[3 * 16 + 2 * 256 + 16 + 49];
     float *w = weights;
     if (s->method == PUBLISHED) {
@@ -205,9 +247,11 @@ static void draw_blocks(double *energy, const settings *set, const sampler *s) {
 #pragma omp parallel for schedule(static) num_threads((int)set->threads)
 #endif
     for (long i = 0; i < blocks; i++) {
+        long first = i * BLOCK;
+        long n = i + 1 < blocks ? BLOCK : set->n - first;
         bml_sample_rng rng;
         bml_sample_rng_init(&rng, set->seed, (uint64_t)i);
-        sampler_run(energy + i * BLOCK, NULL, s, NULL, i + 1 < blocks ? BLOCK : set->n - i * BLOCK, &rng);
+        sampler_run(energy + first, NULL, s, NULL, n, &rng);
     }
 }
 
@@ -223,12 +267,16 @@ static void draw(const settings *set, const sampler *s) {
     if (!energy) {
         fail("out of memory for %ld photons", set->n);
     }
+    const char *folder = ".";
+    const char *file = set->out;
     snprintf(dir, sizeof dir, "%.1000s", set->out);
-    char *name = strrchr(dir, '/');
-    if (name) {
-        *name++ = 0;
+    char *slash = strrchr(dir, '/');
+    if (slash) {
+        *slash = 0;
+        folder = *dir ? dir : "/";
+        file = slash + 1;
     }
-    if (out_folder(name ? (*dir ? dir : "/") : ".", err)) {
+    if (out_folder(folder, err)) {
         fail("%s", err);
     }
     double start = seconds_now();
@@ -245,7 +293,7 @@ static void draw(const settings *set, const sampler *s) {
     for (long i = 0; i < set->n; i++) {
         square += (energy[i] - mean) * (energy[i] - mean) / (double)(set->n - 1);
     }
-    if (npy_write(name ? (*dir ? dir : "/") : ".", name ? name : set->out, energy, shape, 1, err)) {
+    if (npy_write(folder, file, energy, shape, 1, err)) {
         fail("%s", err);
     }
     printf("photons                  %ld\n", set->n);
@@ -322,10 +370,17 @@ static void table_write(const char *dir, const char *name, const char *header, c
 
 /* ==== --spectrum ================================================================================================== */
 
-enum { BINS = 90, EACH = 100, N_GAMMA = 400, N_EPS = 120 };
+enum { BINS = 90 };
+enum { EACH = 100 };
+enum { N_GAMMA = 400 };
+enum { N_EPS = 120 };
 typedef struct power_case {
     const char *name;
-    double alpha, beta, gamma_max, eps_min, eps_max;
+    double alpha;
+    double beta;
+    double gamma_max;
+    double eps_min;
+    double eps_max;
     const char *guide; /* gnuplot: the lines' slopes */
 } power_case;
 
@@ -334,7 +389,11 @@ static const power_case power_cases[3] = {{"alpha 3.2, beta 1.5", 3.2, 1.5, 1e9,
                                           {"alpha 1.5, beta 1.5", 1.5, 1.5, 1e7, 1e-9, 1e-3, ""}};
 
 typedef struct power_result {
-    double x[BINS], drawn[BINS], noise[BINS], direct[BINS], worst;
+    double x[BINS];
+    double drawn[BINS];
+    double noise[BINS];
+    double direct[BINS];
+    double worst;
 } power_result;
 
 /* Electrons from gamma = 20 on, whose photons are Jones'. The histogram of 100 draws for each pair of energies, and
@@ -346,19 +405,24 @@ static void power_row(double *drawn, double *direct, double *variance, const pow
     bml_sample_rng rng;
     float energy[EACH];
     float g = (float)gamma;
-    bml_sample_rng_init(&rng, set->seed, stream);
     float e;
+    bml_sample_photonsf how = {0};
+    how.n = EACH;
+    how.gamma = &g;
+    how.eps0 = &e;
+    how.one_gamma = 1;
+    how.one_eps0 = 1;
+    bml_sample_rng_init(&rng, set->seed, stream);
     for (int j = 0; j < N_EPS; j++) {
         double eps0 = p->eps_min * pow(p->eps_max / p->eps_min, (j + 0.5) / N_EPS);
         double before = 0;
-        bml_sample_photonsf how = {.n = EACH, .gamma = &g, .eps0 = &e, .one_gamma = 1, .one_eps0 = 1};
         e = (float)eps0;
         bml_sample_rates r;
         if (bml_sample_compton_rates(&r, 4 * gamma * eps0) || bml_sample_comptonf(energy, &how, &rng)) {
             continue;
         }
-        double weight =
-            pow(gamma, 1 - p->alpha) * pow(eps0, 1 - p->beta) * r.rate / EACH; /* per decade of both: one power more */
+        /* per decade of both: one power more */
+        double weight = pow(gamma, 1 - p->alpha) * pow(eps0, 1 - p->beta) * r.rate / EACH;
         for (int k = 0; k < EACH; k++) {
             double at = (log((double)energy[k]) - low) / width;
             if (at >= 0 && at < BINS) {
@@ -413,13 +477,19 @@ static void power_run(power_result *r, const power_case *p, const settings *set,
 
 /* A guide: a straight line above the direct spectrum around x, two decades long. place is where its label goes. */
 typedef struct guide_line {
-    double at, slope;
-    const char *label, *place;
+    double at;
+    double slope;
+    const char *label;
+    const char *place;
 } guide_line;
 
 static void guide(FILE *f, const power_result *r, const power_case *p, guide_line g) {
     int k = (int)((log(g.at) - log(p->eps_min)) / (log(p->gamma_max) - log(p->eps_min)) * BINS);
-    k = k < 0 ? 0 : k >= BINS ? BINS - 1 : k;
+    if (k < 0) {
+        k = 0;
+    } else if (k >= BINS) {
+        k = BINS - 1;
+    }
     double y = 4 * r->direct[k] * r->x[k] * r->x[k];
     fprintf(f, "set arrow from %.6g,%.6g to %.6g,%.6g nohead dt 2 lw 1.5 lc rgb '#555555'\n", r->x[k] / 10,
             y * pow(0.1, g.slope + 2), r->x[k] * 10, y * pow(10, g.slope + 2));
@@ -610,24 +680,31 @@ static void distance(const settings *set, sampler s) {
    counts is the error of the CDF, which is that of N times `weight`, over 1 - u_min where only the upper part of the
    spectrum is left (1 - u_min >= 0.4 for those photons that the network serves). */
 
-enum {
-    H = 8,
-    N_WEIGHTS = 2 * H + H + H * H + H + H + 1,
-    NODES_T = 56,
-    NODES_S = 80,
-    N_NODES = NODES_T * NODES_S,
-    STARTS = 48,
-    FINALISTS = 4
-};
+enum { H = 8 };
+enum { N_WEIGHTS = 2 * H + H + H * H + H + H + 1 };
+enum { NODES_T = 56 };
+enum { NODES_S = 80 };
+enum { N_NODES = NODES_T * NODES_S };
+enum { STARTS = 48 };
+enum { FINALISTS = 4 };
 static const double s_top = 0.887;
 
 typedef struct lesson {
-    double t[NODES_T], s[NODES_S], target[N_NODES], weight[N_NODES];
-    double rest
-        [N_NODES]; /* what N there adds to the relative error of the mean of 1 - E at that s: a residual for each s */
+    double t[NODES_T];
+    double s[NODES_S];
+    double target[N_NODES];
+    double weight[N_NODES];
+    /* what N there adds to the relative error of the mean of 1 - E at that s: a residual for each s */
+    double rest[N_NODES];
 } lesson;
 typedef struct fit {
-    double w[N_WEIGHTS], best[N_WEIGHTS], emphasis[N_NODES], damping, cost, largest, best_largest;
+    double w[N_WEIGHTS];
+    double best[N_WEIGHTS];
+    double emphasis[N_NODES];
+    double damping;
+    double cost;
+    double largest;
+    double best_largest;
 } fit;
 
 static void lesson_make(lesson *q) {
@@ -970,53 +1047,44 @@ static void train(const settings *set) {
 
 /* ==== main ======================================================================================================== */
 
-static settings set = {
-    .gamma = (double)NAN, .eps = (double)NAN, .n = 1000000, .threads = 1, .seed = 1, .weights = NULL};
+static settings set;
 
+static void defaults(void) {
+    set.gamma = (double)NAN;
+    set.eps = (double)NAN;
+    set.n = 1000000;
+    set.threads = 1;
+    set.seed = 1;
+}
+
+/* Rows of options: the members of option_row in their order. */
+#define REAL(name, at, lo, hi, value, help) \
+    { name, NULL, NULL, NULL, NULL, at, NULL, NULL, lo, hi, value, help }
+#define WHOLE(name, at, lo, hi, help) \
+    { name, NULL, NULL, at, NULL, NULL, NULL, NULL, lo, hi, "N", help }
+#define CHOICE(name, at, value, help) \
+    { name, NULL, at, NULL, NULL, NULL, NULL, NULL, 0, 0, value, help }
+#define WORD(name, at, value, help) \
+    { name, NULL, NULL, NULL, NULL, NULL, at, NULL, 0, 0, value, help }
+#define SEED(name, at, help) \
+    { name, NULL, NULL, NULL, at, NULL, NULL, NULL, 0, 0, "S", help }
+#define SWITCH(name, at, help) \
+    { name, at, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, help }
 static const option_row options[] = {
-    {.name = "gamma",
-     .real = &set.gamma,
-     .min = 1,
-     .max = 1e11,
-     .value = "G",
-     .help = "Lorentz factor of the electron, 1 ... 1e11"},
-    {.name = "eps",
-     .real = &set.eps,
-     .min = 1e-13,
-     .max = 1e2,
-     .value = "E",
-     .help = "photon energy before [m_e c^2], 1e-13 ... 1e2"},
-    {.name = "n",
-     .integer = &set.n,
-     .min = 1,
-     .max = 1e10,
-     .value = "N",
-     .help = "photons to draw; with --distance: at most"},
-    {.name = "method",
-     .choice = &set.method,
-     .value = "net|table|exact|published",
-     .help = "net, table, exact, published"},
-    {.name = "weights",
-     .text = &set.weights,
-     .value = "DIR",
-     .help = "folder with net1_layer0.txt ... of the published network"},
-    {.name = "check", .flag = &set.check, .help = "errors of the method over gamma eps0"},
-    {.name = "spectrum", .flag = &set.spectrum, .help = "power-law electrons on power-law photons"},
-    {.name = "distance", .flag = &set.distance, .help = "divergence against the number of draws, all methods"},
-    {.name = "train", .flag = &set.train, .help = "train the built-in network; prints its weights"},
-    {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
-    {.name = "threads",
-     .integer = &set.threads,
-     .min = 1,
-     .max = 1024,
-     .value = "N",
-     .help = "threads; the numbers do not depend on them"},
+    REAL("gamma", &set.gamma, 1, 1e11, "G", "Lorentz factor of the electron, 1 ... 1e11"),
+    REAL("eps", &set.eps, 1e-13, 1e2, "E", "photon energy before [m_e c^2], 1e-13 ... 1e2"),
+    WHOLE("n", &set.n, 1, 1e10, "photons to draw; with --distance: at most"),
+    CHOICE("method", &set.method, "net|table|exact|published", "net, table, exact, published"),
+    WORD("weights", &set.weights, "DIR", "folder with net1_layer0.txt ... of the published network"),
+    SWITCH("check", &set.check, "errors of the method over gamma eps0"),
+    SWITCH("spectrum", &set.spectrum, "power-law electrons on power-law photons"),
+    SWITCH("distance", &set.distance, "divergence against the number of draws, all methods"),
+    SWITCH("train", &set.train, "train the built-in network; prints its weights"),
+    SEED("seed", &set.seed, "seed"),
+    WHOLE("threads", &set.threads, 1, 1024, "threads; the numbers do not depend on them"),
     DEVICE_OPTION(&set.device),
-    {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
-    {.name = "out",
-     .text = &set.out,
-     .value = "FILE.npy",
-     .help = "file for the energies; --spectrum, --distance: folder"},
+    SWITCH("quiet", &set.quiet, "no progress bar"),
+    WORD("out", &set.out, "FILE.npy", "file for the energies; --spectrum, --distance: folder"),
     {0}};
 
 /* What does not go together. */
@@ -1031,11 +1099,12 @@ static void agree(void) {
 }
 
 int main(int argc, char **argv) {
+    defaults();
     int first = options_parse(argc, argv, options, "compton_sample --gamma G --eps E --out FILE.npy [options]",
                               "Energies of photons after Compton scattering by relativistic electrons (Jones 1968).");
     static bml_sample_compton_nodes nodes;
     static published net;
-    sampler s = {.gamma = set.gamma, .eps0 = set.eps, .method = set.method, .nodes = &nodes};
+    sampler s = {set.gamma, set.eps, set.method, &nodes, NULL};
     char err[ERROR_SIZE];
     if (first < argc) {
         fail("%.300s: no argument is expected beside the options", argv[first]);

@@ -16,12 +16,18 @@
 #include "bml_sample.h"
 
 static const double PI = 3.14159265358979323846;
-enum { BINS = 100, MOST = 100000 };
+enum { BINS = 100 };
+enum { MOST = 100000 }; /* scatterings of a photon */
 
 typedef struct settings {
-    double theta, tau, seed_theta;
-    long n, check, threads;
-    int polarised, quiet;
+    double theta;
+    double tau;
+    double seed_theta;
+    long n;
+    long check;
+    long threads;
+    int polarised;
+    int quiet;
     uint64_t seed;
     const char *out;
 } settings;
@@ -379,9 +385,15 @@ static double transport(double theta, double tau) {
 /* ==== output ====================================================================================================== */
 
 typedef struct result {
-    double x1, x2; /* where slopes are taken */
-    double alpha, error, plain, plain_error;
-    double st, tl, transport;
+    double x1; /* where slopes are taken, */
+    double x2; /* to here */
+    double alpha;
+    double error;
+    double plain;
+    double plain_error;
+    double st; /* Sunyaev & Titarchuk */
+    double tl; /* Titarchuk & Lyubarskij */
+    double transport;
     double distance; /* Kolmogorov-Smirnov, times sqrt(n m/(n+m)) */
     double scatters;
 } result;
@@ -561,40 +573,40 @@ static void measure(result *r, const settings *set, const escaped *e, const esca
     }
 }
 
-static settings set = {
-    .theta = 0.1, .tau = 1.5, .seed_theta = 1e-7, .n = 1000000, .check = 100000, .threads = 1, .seed = 1};
+static settings set;
 
+static void defaults(void) {
+    set.theta = 0.1;
+    set.tau = 1.5;
+    set.seed_theta = 1e-7;
+    set.n = 1000000;
+    set.check = 100000;
+    set.threads = 1;
+    set.seed = 1;
+}
+
+/* Rows of options: the members of option_row in their order. */
+#define REAL(name, at, lo, hi, value, help) \
+    { name, NULL, NULL, NULL, NULL, at, NULL, NULL, lo, hi, value, help }
+#define WHOLE(name, at, lo, hi, help) \
+    { name, NULL, NULL, at, NULL, NULL, NULL, NULL, lo, hi, "N", help }
+#define WORD(name, at, value, help) \
+    { name, NULL, NULL, NULL, NULL, NULL, at, NULL, 0, 0, value, help }
+#define SEED(name, at, help) \
+    { name, NULL, NULL, NULL, at, NULL, NULL, NULL, 0, 0, "S", help }
+#define SWITCH(name, at, help) \
+    { name, at, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, help }
 static const option_row options[] = {
-    {.name = "theta",
-     .real = &set.theta,
-     .min = 1e-3,
-     .max = 10,
-     .value = "T",
-     .help = "kT/(m_e c^2) of the electrons"},
-    {.name = "tau", .real = &set.tau, .min = 0.01, .max = 20, .value = "D", .help = "Thomson depth from the centre"},
-    {.name = "seed-theta",
-     .real = &set.seed_theta,
-     .min = 1e-9,
-     .max = 1e-2,
-     .value = "T",
-     .help = "kT/(m_e c^2) of the seed photons"},
-    {.name = "n", .integer = &set.n, .min = 1000, .max = 1e9, .value = "N", .help = "photons"},
-    {.name = "check",
-     .integer = &set.check,
-     .min = 1000,
-     .max = 1e9,
-     .value = "N",
-     .help = "photons of the plain loop"},
-    {.name = "polarised", .flag = &set.polarised, .help = "Stokes parameters too"},
-    {.name = "seed", .natural = &set.seed, .value = "S", .help = "seed"},
-    {.name = "threads",
-     .integer = &set.threads,
-     .min = 1,
-     .max = 1024,
-     .value = "N",
-     .help = "threads; the numbers do not depend on them"},
-    {.name = "quiet", .flag = &set.quiet, .help = "no progress bar"},
-    {.name = "out", .text = &set.out, .value = "DIR", .help = "folder for the results"},
+    REAL("theta", &set.theta, 1e-3, 10, "T", "kT/(m_e c^2) of the electrons"),
+    REAL("tau", &set.tau, 0.01, 20, "D", "Thomson depth from the centre"),
+    REAL("seed-theta", &set.seed_theta, 1e-9, 1e-2, "T", "kT/(m_e c^2) of the seed photons"),
+    WHOLE("n", &set.n, 1000, 1e9, "photons"),
+    WHOLE("check", &set.check, 1000, 1e9, "photons of the plain loop"),
+    SWITCH("polarised", &set.polarised, "Stokes parameters too"),
+    SEED("seed", &set.seed, "seed"),
+    WHOLE("threads", &set.threads, 1, 1024, "threads; the numbers do not depend on them"),
+    SWITCH("quiet", &set.quiet, "no progress bar"),
+    WORD("out", &set.out, "DIR", "folder for the results"),
     {0}};
 
 /* Whether the loops agree with each other, and with theory, as far as the photons tell; the sentence to *verdict. */
@@ -638,7 +650,11 @@ static int report(const result *r, double times, double seconds) {
                            {"scatterings", r->scatters, NULL},
                            {"verdict", 0, verdict},
                            {NULL, 0, NULL}};
-    run_info info = {.program = "comptonize", .options = options, .seed = set.seed, .results = results};
+    run_info info = {0};
+    info.program = "comptonize";
+    info.options = options;
+    info.seed = set.seed;
+    info.results = results;
     info.seconds = seconds;
     if (run_write(set.out, &info, err)) {
         fail("%s", err);
@@ -650,6 +666,7 @@ int main(int argc, char **argv) {
     static bml_sample_thermal_nodes nodes;
     static double table[BINS * 4];
     char err[ERROR_SIZE];
+    defaults();
     int first =
         options_parse(argc, argv, options, "comptonize --out DIR [options]",
                       "Soft photons in a ball of thermal electrons: the spectrum that leaves it, and its slope.");
@@ -668,7 +685,10 @@ int main(int argc, char **argv) {
     }
     bml_sample_thermal_table(&nodes);
     bml_sample_table *birth;
-    bml_sample_table_config births = {.density = birth_density, .z = &set.tau, .upper = 1};
+    bml_sample_table_config births = {0};
+    births.density = birth_density;
+    births.z = &set.tau;
+    births.upper = 1;
     char why[BML_SAMPLE_MESSAGE];
     if (bml_sample_table_create(&birth, &births, why)) {
         fail("%s", why);
