@@ -2503,7 +2503,8 @@ static __host__ __device__ ptrdiff_t bml_cuda__layout(bml_cuda__blob<T, SHARED> 
     return used;
 }
 
-template <typename T> static __device__ T bml_cuda__at(const T *table, int n, double lo, double ln_y, double h) {
+template <typename T>
+static __device__ __noinline__ T bml_cuda__at(const T *table, int n, double lo, double ln_y, double h) {
     const T *value = bml_cuda__global(table);
     double u = (ln_y - lo) * BML_CUDA__FINE / h;
     int i = (int)floor(u);
@@ -4390,6 +4391,33 @@ static __device__ __forceinline__ void bml_cuda__fill_step(int precision, int st
     bml_cuda__fill(precision, stride, op.k_in, op.k_state, state, op.units, rows);
 }
 
+/* acc[][MT][4] = both products of a step for 8 units, of [x_t] and then, not in the first step, of the state. They are
+   laid out once where there are registers enough. */
+template <int MT, int GATES>
+static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], int precision, const bml_cuda__op &op,
+                                                      const uint32_t *tile, int stride, const uint32_t *w, int u8,
+                                                      int n8, int first) {
+    const int slots = GATES == 3 ? 4 : GATES;
+    const uint32_t *w_state = w + bml_cuda__matrix_words(precision, op.k_in, GATES, n8);
+    BML_CUDA__UNROLL
+    for (int i = 0; i < slots * MT * 4; i++)
+        acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
+    if (GATES >= 3 || MT == 1) {
+        bml_cuda__product<MT, GATES, 0>(acc, precision, tile, stride, 0, op.k_in, w, u8, n8);
+        if (!first) {
+            bml_cuda__product<MT, GATES, 1>(acc, precision, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
+        }
+    } else {
+        BML_CUDA__ROLLED
+        for (int state = 0; state < 2 - first; state++) {
+            int from = state ? op.k_in : 0;
+            int deep = state ? op.k_state : op.k_in;
+            const uint32_t *weights = state ? w_state : w;
+            bml_cuda__product<MT, GATES, 0>(acc, precision, tile, stride, from, deep, weights, u8, n8);
+        }
+    }
+}
+
 /* A recurrent layer in one direction: step by step [x_t, h] is brought into the tile, and each warp makes whole
    units. */
 template <int MT, int GATES>
@@ -4407,8 +4435,7 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
     const int n8 = (op.units + 7) / 8;
     const int units = op.units;
     const ptrdiff_t cells = (ptrdiff_t)rows * units;
-    const uint32_t *w_in = words + op.weights[d];
-    const uint32_t *w_state = w_in + bml_cuda__matrix_words(precision, op.k_in, GATES, n8);
+    const uint32_t *w = words + op.weights[d];
     const float *bias = floats + op.bias[d];
     float *state = room + op.state;
     float *cell = state + 2 * cells;
@@ -4423,10 +4450,7 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
         __syncthreads();
         for (int u8 = warp; u8 < n8; u8 += BML_CUDA__WARPS) {
             float acc[4][MT][4] = {};
-            bml_cuda__product<MT, GATES, 0>(acc, precision, tile, stride, 0, op.k_in, w_in, u8, n8);
-            if (s) {
-                bml_cuda__product<MT, GATES, 1>(acc, precision, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
-            }
+            bml_cuda__both<MT, GATES>(acc, precision, op, tile, stride, w, u8, n8, !s);
             BML_CUDA__ROLLED
             for (int m = 0; m < MT; m++) {
                 BML_CUDA__UNROLL
@@ -4450,21 +4474,6 @@ static __device__ __noinline__ void bml_cuda__recurrent(const bml_cuda__op *from
             }
         }
         __syncthreads();
-    }
-}
-
-/* acc[GATES][MT][4] = both products of a step for 8 units; state NULL: the first step, which has none before it. */
-template <int MT, int GATES>
-static __device__ __forceinline__ void bml_cuda__both(float (*acc)[MT][4], int precision, const bml_cuda__op &op,
-                                                      const uint32_t *tile, int stride, const uint32_t *w, int u8,
-                                                      int n8, int first) {
-    const uint32_t *w_state = w + bml_cuda__matrix_words(precision, op.k_in, GATES, n8);
-    BML_CUDA__UNROLL
-    for (int i = 0; i < GATES * MT * 4; i++)
-        acc[i / 4 / MT][i / 4 % MT][i % 4] = 0;
-    bml_cuda__product<MT, GATES, 0>(acc, precision, tile, stride, 0, op.k_in, w, u8, n8);
-    if (!first) {
-        bml_cuda__product<MT, GATES, 1>(acc, precision, tile, stride, op.k_in, op.k_state, w_state, u8, n8);
     }
 }
 
