@@ -69,7 +69,7 @@
    bml_sample_comptonf, so that energies agree to rounding: except that TABLE, where energies or counts alone are wanted
    and numbers come from Philox, goes through kernels in which they agree to the table's own error (CDF to 1.1e-4). From
    the machine code (tests/sass_slots.py) a photon costs 30 to 33 issue slots there for one pair, 37 to 40 as a count,
-   131 to 142 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
+   131 to 147 from arrays, of which a multiprocessor of Hopper has four a cycle for 32 photons each. The table (32 KiB)
    lies in shared memory, the weights of the small net in the constant bank. The published net, 3-16-16-16-1 (Charles &
    Chen 2024), goes through tensor cores in half precision: the accumulators of one layer are the operand of the next,
    without leaving the registers; u, log gamma and log eps0 are pairs of halves times pairs of halves in its first
@@ -5809,7 +5809,7 @@ static cublasStatus_t bml_cuda__describe(bml_cuda__descriptors *d, const bml_cud
     return e;
 }
 
-/* What the library may do: with our workspace, these addresses, and sums whose order does not depend on who is first. */
+/* What the library may do: with our workspace, these addresses, and sums in an order that is always the same. */
 static cublasStatus_t bml_cuda__prefer(cublasLtMatmulPreferenceOpaque_t *wish, const bml_cuda__laid *of,
                                        uint64_t bytes) {
     static const cublasLtMatmulPreferenceAttributes_t alignment[] = {
