@@ -196,21 +196,22 @@ static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
     fprintf(f, "\n");
 }
 
+/* The best line is wide and lies under the components: dashes stay in sight where one of them is nearly all of it. */
 static inline void sed_draw_curves(FILE *f, const sed_picture *p) {
-    static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
+    static const char *const colours[] = {"#56B4E9", "#E69F00", "#00B386", "#E377C2", "#E8554E", "#9AA7B0"};
     if (p->lo90 && p->hi90) {
         fprintf(f, "$model using 1:5:6 with filledcurves lc rgb '#dbe4ec' title '90 %%', \\\n");
     }
     if (p->lo50 && p->hi50) {
         fprintf(f, "$model using 1:3:4 with filledcurves lc rgb '#a9bccd' title '50 %%', \\\n");
     }
+    if (p->best) {
+        fprintf(f, "$model using 1:2 with lines lw 7 lc rgb '#20303c' title 'best', \\\n");
+    }
     for (int k = 0; k < p->n_components && k < 6; k++) {
-        fprintf(f, "$model using 1:%d with lines lw 2.4 dt (12,7) lc rgb '%s' title ", 7 + k, colours[k]);
+        fprintf(f, "$model using 1:%d with lines lw 3.4 dt (12,7) lc rgb '%s' title ", 7 + k, colours[k]);
         plot_text(f, p->component_name[k]);
         fprintf(f, ", \\\n");
-    }
-    if (p->best) {
-        fprintf(f, "$model using 1:2 with lines lw 2.6 lc rgb '#20303c' title 'best', \\\n");
     }
 }
 
