@@ -139,15 +139,39 @@ static inline void sed_draw_decades(FILE *f, const char *axis, double lo, double
     int first = (int)ceil(log10(lo));
     int last = (int)floor(log10(hi));
     fprintf(f, "set %stics (", axis);
-    for (int d = first; d <= last; d++)
-        fprintf(f, d % step ? "%s''%.0d 1e%d 1" : "%s'10^{%d}' 1e%d", d > first ? ", " : "", d % step ? 0 : d, d);
+    for (int d = first; d <= last; d++) {
+        if (d > first) {
+            fprintf(f, ", ");
+        }
+        if (d % step) {
+            fprintf(f, "'' 1e%d 1", d);
+        } else {
+            fprintf(f, "'10^{%d}' 1e%d", d, d);
+        }
+    }
     fprintf(f, ")\n");
 }
 
-/* rows: of the key, which gets smaller letters where it would else need a second column. */
+/* How many decades lie from one label to the next. */
+static inline int sed_label_step(double decades) {
+    if (decades > 24) {
+        return 4;
+    }
+    return decades > 8 ? 2 : 1;
+}
+
+/* The key's letters: smaller ones where it would else need a second column. */
+static inline int sed_key_font(int rows) {
+    if (rows <= 16) {
+        return 18;
+    }
+    return rows >= 32 ? 9 : 288 / rows;
+}
+
+/* rows: of the key. */
 static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels, int rows) {
     double decades = log10(a->nu_hi / a->nu_lo);
-    int step = decades > 24 ? 4 : decades > 8 ? 2 : 1;
+    int step = sed_label_step(decades);
     fprintf(f, "set logscale xyx2\nset xrange [%.5g:%.5g]\nset yrange [%.5g:%.5g]\nset x2range [%.5g:%.5g]\n", a->nu_lo,
             a->nu_hi, a->flux_lo, a->flux_hi, a->nu_lo * SED_EV, a->nu_hi * SED_EV);
     sed_draw_decades(f, "x", a->nu_lo, a->nu_hi, step);
@@ -166,9 +190,7 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels, int ro
         f,
         "set key at screen 0.785,0.94 left top vertical Left reverse noenhanced samplen 1.6 spacing 1.15 maxrows 60 "
         "font ',%d'\n",
-        rows <= 16   ? 18
-        : rows >= 32 ? 9
-                     : 288 / rows);
+        sed_key_font(rows));
     fprintf(f, "set errorbars 0\nset style fill solid noborder\n");
     fprintf(f, "set lmargin at screen 0.085\nset rmargin at screen 0.775\nset tmargin at screen 0.875\n");
     fprintf(f, "set bmargin at screen %s\n", panels == 1 ? "0.1" : "0.36");
