@@ -13,8 +13,10 @@ static void counted_free(void *p);
 #include <string.h>
 
 enum { HEAD = 64 };
-static size_t in_use, peak;
-static long blocks, fail_after = -1; /* allocations that still succeed, when not negative */
+static size_t in_use;
+static size_t peak;
+static long blocks;
+static long fail_after = -1; /* allocations that still succeed, when not negative */
 static void *counted_malloc(size_t n) {
     char *p = fail_after == 0 ? NULL : (char *)malloc(n + HEAD);
     if (fail_after > 0) fail_after--;
@@ -39,6 +41,43 @@ static int quick;
 static void fill(float *a, size_t n, bml_nn_rng *rng, double low, double high) {
     for (size_t i = 0; i < n; i++)
         a[i] = (float)(low + (high - low) * bml_nn_rng_uniform(rng));
+}
+
+/* ---- layers and trainings by their members that the tests set ---- */
+static bml_nn_layer layer(int kind, int units) {
+    bml_nn_layer l = {.kind = kind};
+    l.units = units;
+    return l;
+}
+
+static bml_nn_layer sequence(int steps, int features) {
+    bml_nn_layer l = {.kind = BML_NN_INPUT};
+    l.steps = steps;
+    l.features = features;
+    return l;
+}
+
+static bml_nn_layer input(int features) {
+    return sequence(0, features);
+}
+
+static bml_nn_layer dense(int units, int activation) {
+    bml_nn_layer l = layer(BML_NN_DENSE, units);
+    l.activation = activation;
+    return l;
+}
+
+static bml_nn_layer dropout(double rate) {
+    bml_nn_layer l = {.kind = BML_NN_DROPOUT};
+    l.rate = rate;
+    return l;
+}
+
+static bml_nn_training training(const float *x, const float *y, size_t n) {
+    bml_nn_training how = {.x = x};
+    how.y = y;
+    how.n = n;
+    return how;
 }
 
 /* ---- Philox4x32-10: the known answers of the Random123 distribution (Salmon et al. 2011) ---- */
@@ -136,7 +175,9 @@ static void check_product_of(size_t m, size_t n, size_t k, int ta, int tb, int a
 
 /* Every element is one sum in one order: B as it lies and its transpose, and n columns or one, give the same bits. */
 static void check_order_of_sums(void) {
-    enum { M = 45, N = 203, K = 601 };
+    enum { M = 45 };
+    enum { N = 203 };
+    enum { K = 601 };
     static float a[M * K];
     static float b[K * N];
     static float turned[N * K];
@@ -211,32 +252,34 @@ static void learn(const char *name, const bml_nn_layer *layers, int n, bml_nn_tr
 }
 
 static void check_learning(void) {
-    enum { N = 200, STEPS = 24 };
+    enum { N = 200 };
+    enum { STEPS = 24 };
     static float x[N * STEPS];
     static float y[N];
     float xor_x[8] = {0, 0, 0, 1, 1, 0, 1, 1};
     float xor_y[4] = {0, 1, 1, 0};
-    bml_nn_layer two[] = {{.kind = BML_NN_INPUT, .features = 2},
-                          {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_TANH},
-                          {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_layer one[] = {{.kind = BML_NN_INPUT, .features = 1},
-                          {.kind = BML_NN_DENSE, .units = 24, .activation = BML_NN_TANH},
-                          {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_layer gru[] = {{.kind = BML_NN_INPUT, .steps = STEPS, .features = 1},
-                          {.kind = BML_NN_GRU, .units = 12},
-                          {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_layer moons[] = {{.kind = BML_NN_INPUT, .features = 2},
-                            {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_RELU, .init = BML_NN_HE},
-                            {.kind = BML_NN_DENSE, .units = 16, .activation = BML_NN_RELU, .init = BML_NN_HE},
-                            {.kind = BML_NN_DENSE, .units = 1}};
-    bml_nn_training how = {
-        .x = xor_x, .y = xor_y, .n = 4, .loss = BML_NN_BINARY_LOGITS, .epochs = 300, .learning_rate = 0.05, .batch = 4};
+    bml_nn_layer two[] = {input(2), dense(16, BML_NN_TANH), dense(1, 0)};
+    bml_nn_layer one[] = {input(1), dense(24, BML_NN_TANH), dense(1, 0)};
+    bml_nn_layer gru[] = {sequence(STEPS, 1), layer(BML_NN_GRU, 12), dense(1, 0)};
+    bml_nn_layer wide = dense(16, BML_NN_RELU);
+    wide.init = BML_NN_HE;
+    bml_nn_layer moons[] = {input(2), wide, wide, dense(1, 0)};
+    bml_nn_training how = training(xor_x, xor_y, 4);
+    how.loss = BML_NN_BINARY_LOGITS;
+    how.epochs = 300;
+    how.learning_rate = 0.05;
+    how.batch = 4;
     learn("XOR", two, 3, how, 0.01);
 
-    for (int i = 0; i < N; i++)
-        y[i] = sinf(x[i] = -3.0f + 6.0f * (float)i / (N - 1));
-    how = (bml_nn_training){
-        .x = x, .y = y, .n = N, .epochs = 1000, .learning_rate = 2e-2, .batch = 50, .schedule = BML_NN_COSINE};
+    for (int i = 0; i < N; i++) {
+        x[i] = -3.0f + 6.0f * (float)i / (N - 1);
+        y[i] = sinf(x[i]);
+    }
+    how = training(x, y, N);
+    how.epochs = 1000;
+    how.learning_rate = 2e-2;
+    how.batch = 50;
+    how.schedule = BML_NN_COSINE;
     learn("a sine, MSE", one, 3, how, 1e-3);
 
     bml_nn_rng rng;
@@ -247,8 +290,11 @@ static void check_learning(void) {
         for (int t = 0; t <= STEPS; t++)
             *(t < STEPS ? &x[i * STEPS + t] : &y[i]) = (float)(exp(-damping * t) * cos(0.7 * t + phase));
     }
-    how = (bml_nn_training){
-        .x = x, .y = y, .n = N, .epochs = 60, .learning_rate = 1e-2, .batch = 25, .schedule = BML_NN_COSINE};
+    how = training(x, y, N);
+    how.epochs = 60;
+    how.learning_rate = 1e-2;
+    how.batch = 25;
+    how.schedule = BML_NN_COSINE;
     learn("a damped oscillator, MSE", gru, 3, how, 2e-3);
 
     for (int i = 0; i < N; i++) {
@@ -259,8 +305,11 @@ static void check_learning(void) {
         x[2 * i + 1] = (float)((i % 2 ? 0.5 - sin(angle) : sin(angle)) + q);
         y[i] = (float)(i % 2);
     }
-    how = (bml_nn_training){
-        .x = x, .y = y, .n = N, .loss = BML_NN_BINARY_LOGITS, .epochs = 200, .learning_rate = 1e-2, .batch = 50};
+    how = training(x, y, N);
+    how.loss = BML_NN_BINARY_LOGITS;
+    how.epochs = 200;
+    how.learning_rate = 1e-2;
+    how.batch = 50;
     learn("two moons, cross-entropy", moons, 4, how, 0.05);
 }
 
@@ -268,16 +317,16 @@ static void check_learning(void) {
 
 /* Dropout before one linear layer: mean and variance of the sum are known. */
 static void check_dropout(void) {
-    enum { D = 20000, IN = 8 };
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = IN},
-                        {.kind = BML_NN_DROPOUT, .rate = 0.3},
-                        {.kind = BML_NN_DENSE, .units = 2}};
+    enum { D = 20000 };
+    enum { IN = 8 };
+    bml_nn_layer l[] = {input(IN), dropout(0.3), dense(2, 0)};
     bml_nn *net = net_of(l, 3, seed);
     float x[IN];
     float *draws = (float *)malloc(D * 2 * sizeof *draws);
     float mean[2];
     float sd[2];
-    bml_nn_spread out = {.mean = mean, .sd = sd};
+    bml_nn_spread out = {.mean = mean};
+    out.sd = sd;
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 11);
     fill(x, IN, &rng, 0.5, 2);
@@ -303,10 +352,11 @@ static void check_dropout(void) {
 /* y = w.x + b + noise of sd e, prior N(0, 1): with orthogonal columns the posterior has independent weights, precision
    sum x^2/e^2 + 1 each, so that the variational family holds it. */
 static void check_flipout(void) {
-    enum { N = 64, D = 4000 };
+    enum { N = 64 };
+    enum { D = 4000 };
     const double e = 0.5;
     const double truth[3] = {1.5, -0.8, 0.4}; /* two slopes, bias */
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_BAYES, .units = 1}};
+    bml_nn_layer l[] = {input(2), layer(BML_NN_BAYES, 1)};
     bml_nn *net = net_of(l, 2, seed);
     float x[2 * N];
     float y[N];
@@ -316,23 +366,23 @@ static void check_flipout(void) {
     float sd[3];
     double s[3] = {0};
     double sy[3] = {0};
-    bml_nn_spread out = {.mean = mean, .sd = sd};
-    bml_nn_training how = {.x = x,
-                           .y = y,
-                           .n = N,
-                           .epochs = quick ? 200 : 4000,
-                           .learning_rate = 0.02,
-                           .batch = N,
-                           .kl_weight = 2 * e * e,
-                           .schedule = BML_NN_COSINE,
-                           .seed = seed};
+    bml_nn_spread out = {.mean = mean};
+    out.sd = sd;
+    bml_nn_training how = training(x, y, N);
+    how.epochs = quick ? 200 : 4000;
+    how.learning_rate = 0.02;
+    how.batch = N;
+    how.kl_weight = 2 * e * e;
+    how.schedule = BML_NN_COSINE;
+    how.seed = seed;
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 21);
     for (int i = 0; i < N; i++) {
         float row[3];
-        x[2 * i] = row[0] = i & 1 ? 0.3f : -0.3f;
-        x[2 * i + 1] = row[1] = i & 2 ? 0.6f : -0.6f;
+        row[0] = i & 1 ? 0.3f : -0.3f;
+        row[1] = i & 2 ? 0.6f : -0.6f;
         row[2] = 1;
+        memcpy(&x[2 * i], row, 2 * sizeof *row);
         y[i] = (float)(truth[0] * (double)row[0] + truth[1] * (double)row[1] + truth[2] + e * bml_nn_rng_normal(&rng));
         for (int k = 0; k < 3; k++) {
             s[k] += (double)row[k] * (double)row[k];
@@ -360,28 +410,34 @@ static void check_flipout(void) {
 }
 
 /* ---- training: threads, blocks, resuming, stopping ---- */
-enum { ROWS = 150, WIDE = 6 };
-static float data_x[ROWS * WIDE], data_y[ROWS * 2];
-static const bml_nn_layer busy[] = {{.kind = BML_NN_INPUT, .steps = 3, .features = 2},
-                                    {.kind = BML_NN_GRU, .units = 8, .sequence = 1},
-                                    {.kind = BML_NN_FLATTEN},
-                                    {.kind = BML_NN_DROPOUT, .rate = 0.2},
-                                    {.kind = BML_NN_BAYES, .units = 6, .activation = BML_NN_TANH},
-                                    {.kind = BML_NN_DENSE, .units = 2}};
+enum { ROWS = 150 };
+enum { WIDE = 6 };
+static float data_x[ROWS * WIDE];
+static float data_y[ROWS * 2];
+static bml_nn_layer busy[6];
+
+static void fill_busy(void) {
+    busy[0] = sequence(3, 2);
+    busy[1] = layer(BML_NN_GRU, 8);
+    busy[1].sequence = 1;
+    busy[2] = layer(BML_NN_FLATTEN, 0);
+    busy[3] = dropout(0.2);
+    busy[4] = layer(BML_NN_BAYES, 6);
+    busy[4].activation = BML_NN_TANH;
+    busy[5] = dense(2, 0);
+}
 
 static bml_nn_training busy_training(void) {
-    bml_nn_training how = {.x = data_x,
-                           .y = data_y,
-                           .n = ROWS,
-                           .batch = 48,
-                           .block = 10,
-                           .epochs = 6,
-                           .validation = 0.2,
-                           .seed = seed,
-                           .l2 = 1e-4,
-                           .clip = 1,
-                           .schedule = BML_NN_EXPONENTIAL,
-                           .warmup = 3};
+    bml_nn_training how = training(data_x, data_y, ROWS);
+    how.batch = 48;
+    how.block = 10;
+    how.epochs = 6;
+    how.validation = 0.2;
+    how.seed = seed;
+    how.l2 = 1e-4;
+    how.clip = 1;
+    how.schedule = BML_NN_EXPONENTIAL;
+    how.warmup = 3;
     return how;
 }
 
@@ -524,29 +580,32 @@ static int note_rate(const bml_nn_epoch *e, void *user) {
     seen_rate[e->epoch - 1] = e->learning_rate;
     return 0;
 }
+static double wanted_rate(int schedule, int epoch) {
+    switch (schedule) {
+    case BML_NN_STEP: return 0.1 * pow(0.25, epoch / 2);
+    case BML_NN_EXPONENTIAL: return 0.1 * pow(0.25, epoch / 2.0);
+    case BML_NN_COSINE: return 0.1 * (0.25 + 0.75 * 0.5 * (1 + cos(acos(-1.0) * epoch / 8)));
+    default: return 0.1;
+    }
+}
 static void check_schedules(void) {
     float x[4] = {0, 1, 2, 3};
     float y[4] = {0, 1, 2, 3};
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1}, {.kind = BML_NN_DENSE, .units = 1}};
+    bml_nn_layer l[] = {input(1), dense(1, 0)};
     bml_nn *net = net_of(l, 2, seed);
     for (int s = 0; s < BML_NN_N_SCHEDULES; s++) {
-        bml_nn_training how = {.x = x,
-                               .y = y,
-                               .n = 4,
-                               .epochs = 8,
-                               .schedule = s,
-                               .learning_rate = 0.1,
-                               .decay = 0.25,
-                               .period = 2,
-                               .callback = note_rate,
-                               .warmup = 2};
+        bml_nn_training how = training(x, y, 4);
+        how.epochs = 8;
+        how.schedule = s;
+        how.learning_rate = 0.1;
+        how.decay = 0.25;
+        how.period = 2;
+        how.callback = note_rate;
+        how.warmup = 2;
         double worst = 0;
         bml_nn_train(net, &how, NULL);
         for (int e = 0; e < 8; e++) {
-            double want = s == BML_NN_STEP          ? 0.1 * pow(0.25, e / 2)
-                          : s == BML_NN_EXPONENTIAL ? 0.1 * pow(0.25, e / 2.0)
-                          : s == BML_NN_COSINE      ? 0.1 * (0.25 + 0.75 * 0.5 * (1 + cos(acos(-1.0) * e / 8)))
-                                                    : 0.1;
+            double want = wanted_rate(s, e);
             if (e == 0) want /= 2;
             worst = fmax(worst, fabs(seen_rate[e] - want));
         }
@@ -565,13 +624,14 @@ static void check_weights(void) {
     double classes[2] = {1, 2};
     float x3[6] = {-1, 0, 1, 2, 1, 2};
     float y3[6] = {0, 0, 1, 1, 1, 1};
-    bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 1},
-                        {.kind = BML_NN_DENSE, .units = 3, .activation = BML_NN_TANH},
-                        {.kind = BML_NN_DENSE, .units = 1, .activation = BML_NN_SIGMOID}};
-    bml_nn_training how[4] = {{.x = x, .y = y, .n = 4, .weights = w},
-                              {.x = x2, .y = y2, .n = 7},
-                              {.x = x, .y = y, .n = 4, .class_weights = classes},
-                              {.x = x3, .y = y3, .n = 6}};
+    bml_nn_layer l[] = {input(1), dense(3, BML_NN_TANH), dense(1, BML_NN_SIGMOID)};
+    bml_nn_training how[4];
+    how[0] = training(x, y, 4);
+    how[0].weights = w;
+    how[1] = training(x2, y2, 7);
+    how[2] = training(x, y, 4);
+    how[2].class_weights = classes;
+    how[3] = training(x3, y3, 6);
     float out[4];
     for (int k = 0; k < 4; k++) {
         bml_nn *net = net_of(l, 3, seed);
@@ -641,8 +701,9 @@ static void check_inference(void) {
                   bml_nn_load(&back, "build/test_nn.safetensors", why) == 0,
               "saved as %s and loaded: %s", bml_nn__dtypes[storage], why);
         bml_nn_predict(back, NULL, half, data_x, ROWS);
-        for (worst = 0, same = 0; same < ROWS * 2; same++)
-            worst = fmax(worst, fabs((double)(half[same] - a[same])));
+        worst = 0;
+        for (int i = 0; i < ROWS * 2; i++)
+            worst = fmax(worst, fabs((double)(half[i] - a[i])));
         CHECK_LE(worst, limit[storage], "its predictions differ by");
         CHECK(bml_nn_get_text(back, "units") && !strcmp(bml_nn_get_text(back, "units"), "cm, \"G\"\n\\") &&
                   bml_nn_get_array(back, "error", &n) && n == 10 &&
@@ -743,84 +804,128 @@ static void refused(const bml_nn_layer *l, int n, int want, const char *word) {
     CHECK(status == want && !net && strstr(why, word), "refused: %s", why);
 }
 
-static void check_refusals(void) {
-    const bml_nn_layer in = {.kind = BML_NN_INPUT, .name = "in", .features = 4},
-                       seq = {.kind = BML_NN_INPUT, .name = "seq", .steps = 5, .features = 2};
-    const bml_nn_layer dense = {.kind = BML_NN_DENSE, .units = 3}, flat = {.kind = BML_NN_FLATTEN};
+/* The layers that are refused, by what is wrong with each. */
+static bml_nn_layer named(bml_nn_layer l, const char *name) {
+    l.name = name;
+    return l;
+}
+
+static bml_nn_layer from(bml_nn_layer l, const char *first, const char *second) {
+    l.from[0] = first;
+    l.from[1] = second;
+    return l;
+}
+
+static bml_nn_layer window(int kind, int units, int kernel) {
+    bml_nn_layer l = layer(kind, units);
+    l.kernel = kernel;
+    return l;
+}
+
+static bml_nn_layer reshape(int steps, int features) {
+    bml_nn_layer l = sequence(steps, features);
+    l.kind = BML_NN_RESHAPE;
+    return l;
+}
+
+static void check_refused_layers(void) {
+    const bml_nn_layer in = named(input(4), "in");
+    const bml_nn_layer seq = named(sequence(5, 2), "seq");
+    const bml_nn_layer end = dense(3, 0);
+    const bml_nn_layer flat = layer(BML_NN_FLATTEN, 0);
+    const bml_nn_layer join = layer(BML_NN_CONCAT, 0);
+    const bml_nn_layer add = layer(BML_NN_ADD, 0);
+    const bml_nn_layer two = dense(2, 0);
 #define REFUSED(want, word, ...)                             \
     do {                                                     \
         const bml_nn_layer l[] = {__VA_ARGS__};              \
         refused(l, (int)(sizeof l / sizeof *l), want, word); \
     } while (0)
-    REFUSED(BML_NN_BAD_LAYER, "units", in, {.kind = BML_NN_DENSE, .name = "empty"});
-    REFUSED(BML_NN_BAD_LAYER, "features", {.kind = BML_NN_INPUT}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "sequence", seq, flat, {.kind = BML_NN_GRU, .units = 3});
-    REFUSED(BML_NN_BAD_LAYER, "no layer before", in, {.kind = BML_NN_DENSE, .name = "a", .units = 2, .from = {"b"}},
-            {.kind = BML_NN_DENSE, .name = "b", .units = 2, .from = {"a"}});
-    REFUSED(BML_NN_BAD_LAYER, "differ in steps", in, seq, {.kind = BML_NN_CONCAT, .from = {"in", "seq"}}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "two or more", in, {.kind = BML_NN_CONCAT}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "two or more", in, {.kind = BML_NN_ADD}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "differ in shape", in, {.kind = BML_NN_DENSE, .name = "wide", .units = 9},
-            {.kind = BML_NN_ADD, .from = {"in", "wide"}}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "not used", in, seq, flat, dense);
-    REFUSED(BML_NN_BAD_LAYER, "another layer", in, {.kind = BML_NN_DENSE, .name = "in", .units = 2});
-    REFUSED(BML_NN_BAD_LAYER, "letters", in, {.kind = BML_NN_DENSE, .name = "a b", .units = 2});
-    REFUSED(BML_NN_BAD_LAYER, "rate", in, {.kind = BML_NN_DROPOUT, .rate = 1}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "rate", in, {.kind = BML_NN_DROPOUT, .rate = (double)NAN}, dense);
-    REFUSED(BML_NN_BAD_LAYER, "kernel", seq, {.kind = BML_NN_CONV, .units = 2, .kernel = 9}, flat, dense);
-    REFUSED(BML_NN_BAD_LAYER, "window", seq, {.kind = BML_NN_POOL, .kernel = 6}, flat, dense);
-    REFUSED(BML_NN_BAD_LAYER, "another number", in, {.kind = BML_NN_RESHAPE, .steps = 3, .features = 2}, flat, dense);
-    REFUSED(BML_NN_BAD_LAYER, "first layer", dense, dense);
-    REFUSED(BML_NN_BAD_LAYER, "kind = 77: must be in [0, 14]", in, {.kind = 77});
-    REFUSED(BML_NN_BAD_LAYER, "activation", in, {.kind = BML_NN_DENSE, .units = 2, .activation = 99});
-    REFUSED(BML_NN_TOO_LARGE, "too large", {.kind = BML_NN_INPUT, .features = 2000000000},
-            {.kind = BML_NN_DENSE, .units = 2000000000}, dense);
+#define BAD_LAYER(word, ...) REFUSED(BML_NN_BAD_LAYER, word, __VA_ARGS__)
+    BAD_LAYER("units", in, named(dense(0, 0), "empty"));
+    BAD_LAYER("features", input(0), end);
+    BAD_LAYER("sequence", seq, flat, layer(BML_NN_GRU, 3));
+    BAD_LAYER("no layer before", in, from(named(two, "a"), "b", NULL), from(named(two, "b"), "a", NULL));
+    BAD_LAYER("differ in steps", in, seq, from(join, "in", "seq"), end);
+    BAD_LAYER("two or more", in, join, end);
+    BAD_LAYER("two or more", in, add, end);
+    BAD_LAYER("differ in shape", in, named(dense(9, 0), "wide"), from(add, "in", "wide"), end);
+    BAD_LAYER("not used", in, seq, flat, end);
+    BAD_LAYER("another layer", in, named(two, "in"));
+    BAD_LAYER("letters", in, named(two, "a b"));
+    BAD_LAYER("rate", in, dropout(1), end);
+    BAD_LAYER("rate", in, dropout((double)NAN), end);
+    BAD_LAYER("kernel", seq, window(BML_NN_CONV, 2, 9), flat, end);
+    BAD_LAYER("window", seq, window(BML_NN_POOL, 0, 6), flat, end);
+    BAD_LAYER("another number", in, reshape(3, 2), flat, end);
+    BAD_LAYER("first layer", end, end);
+    BAD_LAYER("kind = 77: must be in [0, 14]", in, layer(77, 0));
+    BAD_LAYER("activation", in, dense(2, 99));
+    REFUSED(BML_NN_TOO_LARGE, "too large", input(2000000000), dense(2000000000, 0), end);
     REFUSED(BML_NN_BAD_ARGUMENT, "layers", in);
-    {
-        const bml_nn_layer l[] = {{.kind = BML_NN_INPUT, .features = 2}, {.kind = BML_NN_DENSE, .units = 1}};
-        bml_nn *net = net_of(l, 2, 1);
-        float x[4] = {0, 1, 2, 3}, y[2] = {0, 1}, bad[4] = {0, 1, NAN, 3}, out[2];
-        double classes[2] = {1, -1};
-        const struct {
-            const char *word;
-            bml_nn_training how;
-            int status;
-        } cases[] = {
-            {"row 1, column 0", {.x = bad, .y = y, .n = 2}, BML_NN_BAD_DATA},
-            {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = -1}, BML_NN_BAD_ARGUMENT},
-            {"learning_rate", {.x = x, .y = y, .n = 2, .learning_rate = (double)INFINITY}, BML_NN_BAD_ARGUMENT},
-            {"data", {.x = x, .y = y}, BML_NN_BAD_ARGUMENT},
-            {"data", {.x = x, .n = 2}, BML_NN_BAD_ARGUMENT},
-            {"loss_fn", {.x = x, .y = y, .n = 2, .loss = BML_NN_CUSTOM}, BML_NN_BAD_ARGUMENT},
-            {"[0,1]", {.x = x, .y = x, .n = 2, .loss = BML_NN_BINARY_LOGITS}, BML_NN_OK},
-            {"class weight 1",
-             {.x = x, .y = y, .n = 2, .loss = BML_NN_BINARY_LOGITS, .class_weights = classes},
-             BML_NN_BAD_ARGUMENT},
-            {"momentum", {.x = x, .y = y, .n = 2, .momentum = 1}, BML_NN_BAD_ARGUMENT},
-            {"batch", {.x = x, .y = y, .n = 2, .batch = -4}, BML_NN_BAD_ARGUMENT},
-            {"validation", {.x = x, .y = y, .n = 2, .validation = (double)NAN}, BML_NN_BAD_ARGUMENT},
-            {"not both",
-             {.x = x, .y = y, .n = 2, .validation = 0.5, .n_val = 2, .x_val = x, .y_val = y},
-             BML_NN_BAD_ARGUMENT}};
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            int status = bml_nn_train(net, &cases[i].how, NULL);
-            if (cases[i].status == BML_NN_OK)
-                CHECK(status == BML_NN_OK, "targets 0 and 1 are fine for a cross-entropy");
-            else
-                CHECK(status == cases[i].status && strstr(bml_nn_message(net), cases[i].word), "refused: %s",
-                      bml_nn_message(net));
-        }
-        CHECK(bml_nn_draws(net, NULL, out, x, 1, 2, 1) == BML_NN_BAD_LAYER,
-              "draws of a net without anything random are refused");
-        CHECK(bml_nn_predict(net, NULL, NULL, x, 1) == BML_NN_BAD_ARGUMENT &&
-                  bml_nn_predict(NULL, NULL, out, x, 1) == BML_NN_BAD_ARGUMENT,
-              "no output, no net");
-        CHECK(bml_nn_set_scaler(net, BML_NN_INPUTS, x, bad) == BML_NN_BAD_ARGUMENT, "a scale of 0 or NaN: %s",
-              bml_nn_message(net));
-        CHECK(bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, bad, 2) == BML_NN_BAD_DATA, "NaN for a scaler: %s",
-              bml_nn_message(net));
-        bml_nn_free(net);
-    }
+}
+
+static void refused_training(bml_nn *net, const bml_nn_training *how, int want, const char *word) {
+    const int status = bml_nn_train(net, how, NULL);
+    CHECK(status == want && strstr(bml_nn_message(net), word), "refused: %s", bml_nn_message(net));
+}
+
+/* Each takes the good training, spoils one member, and must be refused for it. */
+#define SPOILT(member, value, word)                                \
+    do {                                                           \
+        bml_nn_training spoilt = good;                             \
+        spoilt.member = value;                                     \
+        refused_training(net, &spoilt, BML_NN_BAD_ARGUMENT, word); \
+    } while (0)
+
+static void check_refused_trainings(bml_nn *net, const float *bad) {
+    const float x[4] = {0, 1, 2, 3};
+    const float y[2] = {0, 1};
+    const double classes[2] = {1, -1};
+    const bml_nn_training good = training(x, y, 2);
+    bml_nn_training how = training(bad, y, 2);
+    refused_training(net, &how, BML_NN_BAD_DATA, "row 1, column 0");
+    SPOILT(learning_rate, -1, "learning_rate");
+    SPOILT(learning_rate, (double)INFINITY, "learning_rate");
+    SPOILT(n, 0, "data");
+    SPOILT(y, NULL, "data");
+    SPOILT(loss, BML_NN_CUSTOM, "loss_fn");
+    how = training(x, x, 2);
+    how.loss = BML_NN_BINARY_LOGITS;
+    CHECK(bml_nn_train(net, &how, NULL) == BML_NN_OK, "targets 0 and 1 are fine for a cross-entropy");
+    how = good;
+    how.loss = BML_NN_BINARY_LOGITS;
+    how.class_weights = classes;
+    refused_training(net, &how, BML_NN_BAD_ARGUMENT, "class weight 1");
+    SPOILT(momentum, 1, "momentum");
+    SPOILT(batch, -4, "batch");
+    SPOILT(validation, (double)NAN, "validation");
+    how = good;
+    how.validation = 0.5;
+    how.n_val = 2;
+    how.x_val = x;
+    how.y_val = y;
+    refused_training(net, &how, BML_NN_BAD_ARGUMENT, "not both");
+}
+
+static void check_refusals(void) {
+    const bml_nn_layer l[] = {input(2), dense(1, 0)};
+    const float x[4] = {0, 1, 2, 3};
+    const float bad[4] = {0, 1, NAN, 3};
+    float out[2];
+    check_refused_layers();
+    bml_nn *net = net_of(l, 2, 1);
+    check_refused_trainings(net, bad);
+    CHECK(bml_nn_draws(net, NULL, out, x, 1, 2, 1) == BML_NN_BAD_LAYER,
+          "draws of a net without anything random are refused");
+    int status = bml_nn_predict(net, NULL, NULL, x, 1);
+    CHECK(status == BML_NN_BAD_ARGUMENT && bml_nn_predict(NULL, NULL, out, x, 1) == BML_NN_BAD_ARGUMENT,
+          "no output, no net");
+    status = bml_nn_set_scaler(net, BML_NN_INPUTS, x, bad);
+    CHECK(status == BML_NN_BAD_ARGUMENT, "a scale of 0 or NaN: %s", bml_nn_message(net));
+    status = bml_nn_fit_scaler(net, BML_NN_INPUTS, BML_NN_STANDARD, bad, 2);
+    CHECK(status == BML_NN_BAD_DATA, "NaN for a scaler: %s", bml_nn_message(net));
+    bml_nn_free(net);
 }
 
 /* Every allocation may fail: a status, and nothing lost. */
@@ -857,12 +962,17 @@ static void check_no_memory(void) {
 
 /* The published classifier (Fraga et al. 2021): 2,745 frequencies, some nine million parameters, a batch of 128. */
 static void check_large(void) {
-    enum { T = 2745, B = 128 };
-    bml_nn_layer l[12] = {{.kind = BML_NN_INPUT, .steps = T, .features = 1}};
+    enum { T = 2745 };
+    enum { B = 128 };
+    bml_nn_layer l[12] = {sequence(T, 1)};
     float *x = (float *)calloc((size_t)B * T, sizeof *x);
     float *y = (float *)calloc(B, sizeof *y);
     bml_nn_trainer *t = NULL;
-    bml_nn_training how = {.x = x, .y = y, .n = B, .batch = B, .loss = BML_NN_BINARY, .epochs = 1, .threads = 2};
+    bml_nn_training how = training(x, y, B);
+    how.batch = B;
+    how.loss = BML_NN_BINARY;
+    how.epochs = 1;
+    how.threads = 2;
     if (!x || !y) exit(1);
     for (int i = 0; i < 4; i++) {
         l[1 + 2 * i].kind = BML_NN_CONV;
@@ -904,6 +1014,7 @@ static void check_large(void) {
 int main(int argc, char **argv) {
     seed = check_seed(argc, argv);
     quick = getenv("BML_CHECK_QUICK") != NULL;
+    fill_busy();
     check_philox();
     check_functions();
     check_product();

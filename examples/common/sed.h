@@ -165,17 +165,18 @@ static const struct sed_flux_kind {
     int nu; /* powers */
     int photon_energy;
     int wavelength;
-    int luminosity; /* of the source's frame */
-    int integral;   /* 1: photons, 2: energy, over the bin */
+    int luminosity;   /* of the source's frame */
+    int integral;     /* 1: photons, 2: energy, over the bin */
+    const char *name; /* before the unit in our own CSV; NULL: none, the unit decides */
 } sed_fluxes[] = {
-    {1, -2, -1, 0, 0, 0, 0, 0},  /* nuFnu, nu F_nu, E^2 dN/dE */
-    {1, -2, 0, 1, 0, 0, 0, 0},   /* F_nu */
-    {-1, -2, -1, 0, 2, 0, 0, 0}, /* dN/dE */
-    {1, -3, -1, 0, 0, 1, 0, 0},  /* F_lambda */
-    {1, 0, -1, 0, 0, 0, 1, 0},   /* nu L_nu */
-    {1, 0, 0, 1, 0, 0, 1, 0},    /* L_nu */
-    {0, -2, -1, 0, 0, 0, 0, 1},  /* photons between e_min and e_max */
-    {1, -2, -1, 0, 0, 0, 0, 2},  /* energy between e_min and e_max: by its name, eflux */
+    {1, -2, -1, 0, 0, 0, 0, 0, "nuFnu"}, /* nu F_nu, E^2 dN/dE */
+    {1, -2, 0, 1, 0, 0, 0, 0, "Fnu"},    /* F_nu */
+    {-1, -2, -1, 0, 2, 0, 0, 0, "dnde"}, /* dN/dE */
+    {1, -3, -1, 0, 0, 1, 0, 0, NULL},    /* F_lambda */
+    {1, 0, -1, 0, 0, 0, 1, 0, "nuLnu"},  /* nu L_nu */
+    {1, 0, 0, 1, 0, 0, 1, 0, NULL},      /* L_nu */
+    {0, -2, -1, 0, 0, 0, 0, 1, NULL},    /* photons between e_min and e_max */
+    {1, -2, -1, 0, 0, 0, 0, 2, NULL},    /* energy between e_min and e_max: by its name, eflux */
 };
 enum { SED_FLUX_KINDS = sizeof sed_fluxes / sizeof *sed_fluxes };
 enum { SED_EFLUX = SED_FLUX_KINDS - 1 };
@@ -1275,6 +1276,23 @@ static inline void sed_own_unit(char *to, size_t size, const char *s) {
     }
 }
 
+/* Refuses a flux whose name says one thing and its unit another, such as nuFnu_Jy or a nuFnu_erg_cm2 without its _s.
+   name: without log10_. */
+static inline int sed_own_flux(sed_reader *r, const sed_column *c, const char *name) {
+    const int kind = sed_flux_kind_of(&c->unit);
+    const char *wanted = kind < 0 ? NULL : sed_fluxes[kind].name;
+    const char *unit = strchr(name, '_');
+    if (!wanted || !unit) {
+        return 0;
+    }
+    const size_t length = (size_t)(unit - name);
+    if (strlen(wanted) == length && !strncmp(name, wanted, length)) {
+        return 0;
+    }
+    return SED_REFUSE(r, "column '%.60s': '%.40s' is a unit of %s, not of %.*s", c->name, c->unit_text, wanted,
+                      (int)length, name);
+}
+
 /* A column name such as log10_nuFnu_erg_cm2_s. */
 static inline int sed_csv_column(sed_reader *r, const char *name, int index) {
     sed_column *c = &r->column[index];
@@ -1295,6 +1313,9 @@ static inline int sed_csv_column(sed_reader *r, const char *name, int index) {
     if (sed_names[i].has_unit) {
         sed_own_unit(c->unit_text, sizeof c->unit_text, rest + strlen(sed_names[i].name));
         if (sed_unit_at(r, c, r->in.line)) {
+            return -1;
+        }
+        if (role == SED_FLUX && sed_own_flux(r, c, rest)) {
             return -1;
         }
         if (c->unit.dex && role >= SED_ERR && role <= SED_HI) {

@@ -139,15 +139,39 @@ static inline void sed_draw_decades(FILE *f, const char *axis, double lo, double
     int first = (int)ceil(log10(lo));
     int last = (int)floor(log10(hi));
     fprintf(f, "set %stics (", axis);
-    for (int d = first; d <= last; d++)
-        fprintf(f, d % step ? "%s''%.0d 1e%d 1" : "%s'10^{%d}' 1e%d", d > first ? ", " : "", d % step ? 0 : d, d);
+    for (int d = first; d <= last; d++) {
+        if (d > first) {
+            fprintf(f, ", ");
+        }
+        if (d % step) {
+            fprintf(f, "'' 1e%d 1", d);
+        } else {
+            fprintf(f, "'10^{%d}' 1e%d", d, d);
+        }
+    }
     fprintf(f, ")\n");
 }
 
-/* rows: of the key, which gets smaller letters where it would else need a second column. */
+/* How many decades lie from one label to the next. */
+static inline int sed_label_step(double decades) {
+    if (decades > 24) {
+        return 4;
+    }
+    return decades > 8 ? 2 : 1;
+}
+
+/* The key's letters: smaller ones where it would else need a second column. */
+static inline int sed_key_font(int rows) {
+    if (rows <= 16) {
+        return 18;
+    }
+    return rows >= 32 ? 9 : 288 / rows;
+}
+
+/* rows: of the key. */
 static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels, int rows) {
     double decades = log10(a->nu_hi / a->nu_lo);
-    int step = decades > 24 ? 4 : decades > 8 ? 2 : 1;
+    int step = sed_label_step(decades);
     fprintf(f, "set logscale xyx2\nset xrange [%.5g:%.5g]\nset yrange [%.5g:%.5g]\nset x2range [%.5g:%.5g]\n", a->nu_lo,
             a->nu_hi, a->flux_lo, a->flux_hi, a->nu_lo * SED_EV, a->nu_hi * SED_EV);
     sed_draw_decades(f, "x", a->nu_lo, a->nu_hi, step);
@@ -166,9 +190,7 @@ static inline void sed_draw_axes(FILE *f, const sed_frame *a, int panels, int ro
         f,
         "set key at screen 0.785,0.94 left top vertical Left reverse noenhanced samplen 1.6 spacing 1.15 maxrows 60 "
         "font ',%d'\n",
-        rows <= 16   ? 18
-        : rows >= 32 ? 9
-                     : 288 / rows);
+        sed_key_font(rows));
     fprintf(f, "set errorbars 0\nset style fill solid noborder\n");
     fprintf(f, "set lmargin at screen 0.085\nset rmargin at screen 0.775\nset tmargin at screen 0.875\n");
     fprintf(f, "set bmargin at screen %s\n", panels == 1 ? "0.1" : "0.36");
@@ -196,21 +218,22 @@ static inline void sed_draw_pulls(FILE *f, const sed_picture *p, int n) {
     fprintf(f, "\n");
 }
 
+/* The best line is wide and lies under the components: dashes stay in sight where one of them is nearly all of it. */
 static inline void sed_draw_curves(FILE *f, const sed_picture *p) {
-    static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
+    static const char *const colours[] = {"#56B4E9", "#E69F00", "#00B386", "#E377C2", "#E8554E", "#9AA7B0"};
     if (p->lo90 && p->hi90) {
         fprintf(f, "$model using 1:5:6 with filledcurves lc rgb '#dbe4ec' title '90 %%', \\\n");
     }
     if (p->lo50 && p->hi50) {
         fprintf(f, "$model using 1:3:4 with filledcurves lc rgb '#a9bccd' title '50 %%', \\\n");
     }
+    if (p->best) {
+        fprintf(f, "$model using 1:2 with lines lw 7 lc rgb '#20303c' title 'best', \\\n");
+    }
     for (int k = 0; k < p->n_components && k < 6; k++) {
-        fprintf(f, "$model using 1:%d with lines lw 2.4 dt (12,7) lc rgb '%s' title ", 7 + k, colours[k]);
+        fprintf(f, "$model using 1:%d with lines lw 3.4 dt (12,7) lc rgb '%s' title ", 7 + k, colours[k]);
         plot_text(f, p->component_name[k]);
         fprintf(f, ", \\\n");
-    }
-    if (p->best) {
-        fprintf(f, "$model using 1:2 with lines lw 2.6 lc rgb '#20303c' title 'best', \\\n");
     }
 }
 

@@ -142,8 +142,9 @@ static int state_try(const problem *p, state *s, char *err) {
     const uint64_t sum = h.sum;
     h.sum = 0;
     h.sum = state_sum(sum, &h, sizeof h);
-    rewind(o.f);
-    fwrite(&h, sizeof h, 1, o.f);
+    if (!ferror(o.f) && !fseek(o.f, 0, SEEK_SET)) { /* rewind() would forget a full disk */
+        fwrite(&h, sizeof h, 1, o.f);
+    }
     return out_commit(&o, err);
 }
 

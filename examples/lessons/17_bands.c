@@ -88,7 +88,13 @@ static void posterior(void) {
     must(bml_mcmc_start_prior(ensemble, prior));
     must(bml_mcmc_run_until(ensemble, &verdict, &goal));
     bml_mcmc_chain curves = bml_mcmc_ensemble_derived(ensemble);
-    must(bml_mcmc_summarize(summary, bml_mcmc_chain_drop(curves, verdict.burn)));
+    int status = bml_mcmc_summarize(summary, bml_mcmc_chain_drop(curves, verdict.burn));
+    while (status == BML_MCMC_NOT_CONVERGED) { /* the parameters have, but crests of their curves take longer */
+        must(bml_mcmc_run(ensemble, 500));
+        curves = bml_mcmc_ensemble_derived(ensemble);
+        status = bml_mcmc_summarize(summary, bml_mcmc_chain_drop(curves, verdict.burn));
+    }
+    must(status);
     for (int i = 0; i < GRID; i++) {
         mean[i] = (float)summary[i].mean;
         sd[i] = (float)summary[i].sd;
