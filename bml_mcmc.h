@@ -8710,9 +8710,9 @@ static int bml_mcmc__imp_record(double *x, bml_mcmc_importance *s, const bml_mcm
     return status;
 }
 
-/* The chains for the verdict, from where the weights say: walks by the guide, each as a whole accepted or not by the
-   likelihood (delayed acceptance: Christen & Fox 2005, J. Comput. Graph. Stat. 14, 795). */
-static int bml_mcmc__imp_witness(bml_mcmc_importance *s, const bml_mcmc__imp_weights *w, bml_mcmc_rng *rng) {
+/* The chains for the verdict, from where the weights said before the guide led: walks by the guide, each as a whole
+   accepted or not by the likelihood (delayed acceptance: Christen & Fox 2005, J. Comput. Graph. Stat. 14, 795). */
+static int bml_mcmc__imp_witness(bml_mcmc_importance *s, bml_mcmc_rng *rng) {
     enum { HALF = BML_MCMC__IMP_CHAINS / 2 };
     ptrdiff_t d = s->d;
     ptrdiff_t row = d + 1;
@@ -8723,7 +8723,6 @@ static int bml_mcmc__imp_witness(bml_mcmc_importance *s, const bml_mcmc__imp_wei
     double *work = end + HALF * row;
     double *begin = work + HALF * row; /* [HALF] the guide there */
     int status = bml_mcmc__imp_trials(s, HALF);
-    bml_mcmc__imp_resample(s->chain, row, BML_MCMC__IMP_CHAINS, s, w);
     for (int leap = 0; leap < 2 * BML_MCMC__IMP_LEAPS && !status; leap++) {
         double *half = s->chain + leap % 2 * HALF * row;
         const double *other = s->chain + (leap + 1) % 2 * HALF * row;
@@ -8786,6 +8785,10 @@ static int bml_mcmc__imp_guided_stage(bml_mcmc_importance *s, const bml_mcmc__im
     if (!x) {
         return bml_mcmc__imp_no_memory(s);
     }
+    if (!now->chains) { /* these places are the likelihood's own: a guide that hides a part of them is found out */
+        bml_mcmc__imp_resample(s->chain, s->d + 1, BML_MCMC__IMP_CHAINS, s, w);
+    }
+    now->chains = 1;
     bml_mcmc__clear(q.number, q.size);
     int status = bml_mcmc__imp_record(x, s, w, 1, &rng);
     if (!status) {
@@ -8802,7 +8805,7 @@ static int bml_mcmc__imp_guided_stage(bml_mcmc_importance *s, const bml_mcmc__im
     if (status) return status;
     int good = now->guided >= BML_MCMC__IMP_REFINE && now->efficiency >= BML_MCMC__IMP_GOOD;
     if (good || now->guided >= BML_MCMC__IMP_GUIDED) {
-        status = bml_mcmc__imp_witness(s, w, &rng);
+        status = bml_mcmc__imp_witness(s, &rng);
         if (!status) {
             status = bml_mcmc__imp_guide(s, &now->guide, s->chain, 1);
             now->guide = now->guide > -DBL_MAX ? now->guide : -DBL_MAX;
