@@ -1057,34 +1057,21 @@ static void defaults(void) {
     set.seed = 1;
 }
 
-/* Rows of options: the members of option_row in their order. */
-#define REAL(name, at, lo, hi, value, help) \
-    { name, NULL, NULL, NULL, NULL, at, NULL, NULL, lo, hi, value, help }
-#define WHOLE(name, at, lo, hi, help) \
-    { name, NULL, NULL, at, NULL, NULL, NULL, NULL, lo, hi, "N", help }
-#define CHOICE(name, at, value, help) \
-    { name, NULL, at, NULL, NULL, NULL, NULL, NULL, 0, 0, value, help }
-#define WORD(name, at, value, help) \
-    { name, NULL, NULL, NULL, NULL, NULL, at, NULL, 0, 0, value, help }
-#define SEED(name, at, help) \
-    { name, NULL, NULL, NULL, at, NULL, NULL, NULL, 0, 0, "S", help }
-#define SWITCH(name, at, help) \
-    { name, at, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, help }
 static const option_row options[] = {
-    REAL("gamma", &set.gamma, 1, 1e11, "G", "Lorentz factor of the electron, 1 ... 1e11"),
-    REAL("eps", &set.eps, 1e-13, 1e2, "E", "photon energy before [m_e c^2], 1e-13 ... 1e2"),
-    WHOLE("n", &set.n, 1, 1e10, "photons to draw; with --distance: at most"),
-    CHOICE("method", &set.method, "net|table|exact|published", "net, table, exact, published"),
-    WORD("weights", &set.weights, "DIR", "folder with net1_layer0.txt ... of the published network"),
-    SWITCH("check", &set.check, "errors of the method over gamma eps0"),
-    SWITCH("spectrum", &set.spectrum, "power-law electrons on power-law photons"),
-    SWITCH("distance", &set.distance, "divergence against the number of draws, all methods"),
-    SWITCH("train", &set.train, "train the built-in network; prints its weights"),
-    SEED("seed", &set.seed, "seed"),
-    WHOLE("threads", &set.threads, 1, 1024, "threads; the numbers do not depend on them"),
+    OPTION_REAL("gamma", &set.gamma, 1, 1e11, "G", "Lorentz factor of the electron, 1 ... 1e11"),
+    OPTION_REAL("eps", &set.eps, 1e-13, 1e2, "E", "photon energy before [m_e c^2], 1e-13 ... 1e2"),
+    OPTION_WHOLE("n", &set.n, 1, 1e10, "photons to draw; with --distance: at most"),
+    OPTION_CHOICE("method", &set.method, "net|table|exact|published", "net, table, exact, published"),
+    OPTION_WORD("weights", &set.weights, "DIR", "folder with net1_layer0.txt ... of the published network"),
+    OPTION_SWITCH("check", &set.check, "errors of the method over gamma eps0"),
+    OPTION_SWITCH("spectrum", &set.spectrum, "power-law electrons on power-law photons"),
+    OPTION_SWITCH("distance", &set.distance, "divergence against the number of draws, all methods"),
+    OPTION_SWITCH("train", &set.train, "train the built-in network; prints its weights"),
+    OPTION_SEED("seed", &set.seed, "seed"),
+    OPTION_WHOLE("threads", &set.threads, 1, 1024, "threads; the numbers do not depend on them"),
     DEVICE_OPTION(&set.device),
-    SWITCH("quiet", &set.quiet, "no progress bar"),
-    WORD("out", &set.out, "FILE.npy", "file for the energies; --spectrum, --distance: folder"),
+    OPTION_SWITCH("quiet", &set.quiet, "no progress bar"),
+    OPTION_WORD("out", &set.out, "FILE.npy", "file for the energies; --spectrum, --distance: folder"),
     {0}};
 
 /* What does not go together. */

@@ -585,28 +585,17 @@ static void defaults(void) {
     set.seed = 1;
 }
 
-/* Rows of options: the members of option_row in their order. */
-#define REAL(name, at, lo, hi, value, help) \
-    { name, NULL, NULL, NULL, NULL, at, NULL, NULL, lo, hi, value, help }
-#define WHOLE(name, at, lo, hi, help) \
-    { name, NULL, NULL, at, NULL, NULL, NULL, NULL, lo, hi, "N", help }
-#define WORD(name, at, value, help) \
-    { name, NULL, NULL, NULL, NULL, NULL, at, NULL, 0, 0, value, help }
-#define SEED(name, at, help) \
-    { name, NULL, NULL, NULL, at, NULL, NULL, NULL, 0, 0, "S", help }
-#define SWITCH(name, at, help) \
-    { name, at, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, help }
 static const option_row options[] = {
-    REAL("theta", &set.theta, 1e-3, 10, "T", "kT/(m_e c^2) of the electrons"),
-    REAL("tau", &set.tau, 0.01, 20, "D", "Thomson depth from the centre"),
-    REAL("seed-theta", &set.seed_theta, 1e-9, 1e-2, "T", "kT/(m_e c^2) of the seed photons"),
-    WHOLE("n", &set.n, 1000, 1e9, "photons"),
-    WHOLE("check", &set.check, 1000, 1e9, "photons of the plain loop"),
-    SWITCH("polarised", &set.polarised, "Stokes parameters too"),
-    SEED("seed", &set.seed, "seed"),
-    WHOLE("threads", &set.threads, 1, 1024, "threads; the numbers do not depend on them"),
-    SWITCH("quiet", &set.quiet, "no progress bar"),
-    WORD("out", &set.out, "DIR", "folder for the results"),
+    OPTION_REAL("theta", &set.theta, 1e-3, 10, "T", "kT/(m_e c^2) of the electrons"),
+    OPTION_REAL("tau", &set.tau, 0.01, 20, "D", "Thomson depth from the centre"),
+    OPTION_REAL("seed-theta", &set.seed_theta, 1e-9, 1e-2, "T", "kT/(m_e c^2) of the seed photons"),
+    OPTION_WHOLE("n", &set.n, 1000, 1e9, "photons"),
+    OPTION_WHOLE("check", &set.check, 1000, 1e9, "photons of the plain loop"),
+    OPTION_SWITCH("polarised", &set.polarised, "Stokes parameters too"),
+    OPTION_SEED("seed", &set.seed, "seed"),
+    OPTION_WHOLE("threads", &set.threads, 1, 1024, "threads; the numbers do not depend on them"),
+    OPTION_SWITCH("quiet", &set.quiet, "no progress bar"),
+    OPTION_WORD("out", &set.out, "DIR", "folder for the results"),
     {0}};
 
 /* Whether the loops agree with each other, and with theory, as far as the photons tell; the sentence to *verdict. */

@@ -383,6 +383,20 @@ typedef struct option_row {
     const char *help;  /* with the unit */
 } option_row;
 
+/* Rows of it. */
+#define OPTION_SWITCH(row, at, says) \
+    { .name = row, .flag = at, .help = says }
+#define OPTION_CHOICE(row, at, words, says) \
+    { .name = row, .choice = at, .value = words, .help = says }
+#define OPTION_WHOLE(row, at, lo, hi, says) \
+    { .name = row, .integer = at, .min = lo, .max = hi, .value = "N", .help = says }
+#define OPTION_SEED(row, at, says) \
+    { .name = row, .natural = at, .value = "S", .help = says }
+#define OPTION_REAL(row, at, lo, hi, unit, says) \
+    { .name = row, .real = at, .min = lo, .max = hi, .value = unit, .help = says }
+#define OPTION_WORD(row, at, unit, says) \
+    { .name = row, .text = at, .value = unit, .help = says }
+
 enum { OPTION_MAX = 96 };
 enum { OPTIONS_HELP = -2 };
 enum { OPTIONS_VERSION = -3 };

@@ -167,16 +167,16 @@ static const struct sed_flux_kind {
     int wavelength;
     int luminosity;   /* of the source's frame */
     int integral;     /* 1: photons, 2: energy, over the bin */
-    const char *name; /* before the unit in our own CSV; NULL: none, the unit decides */
+    const char *name; /* what a unit of this kind has before it in our own CSV */
 } sed_fluxes[] = {
     {1, -2, -1, 0, 0, 0, 0, 0, "nuFnu"}, /* nu F_nu, E^2 dN/dE */
     {1, -2, 0, 1, 0, 0, 0, 0, "Fnu"},    /* F_nu */
     {-1, -2, -1, 0, 2, 0, 0, 0, "dnde"}, /* dN/dE */
-    {1, -3, -1, 0, 0, 1, 0, 0, NULL},    /* F_lambda */
+    {1, -3, -1, 0, 0, 1, 0, 0, "dnde"},  /* F_lambda */
     {1, 0, -1, 0, 0, 0, 1, 0, "nuLnu"},  /* nu L_nu */
-    {1, 0, 0, 1, 0, 0, 1, 0, NULL},      /* L_nu */
-    {0, -2, -1, 0, 0, 0, 0, 1, NULL},    /* photons between e_min and e_max */
-    {1, -2, -1, 0, 0, 0, 0, 2, NULL},    /* energy between e_min and e_max: by its name, eflux */
+    {1, 0, 0, 1, 0, 0, 1, 0, "Lnu"},     /* no name of ours: refused there, like the next */
+    {0, -2, -1, 0, 0, 0, 0, 1, "dn"},    /* photons between e_min and e_max */
+    {1, -2, -1, 0, 0, 0, 0, 2, "eflux"}, /* energy between e_min and e_max: by its name */
 };
 enum { SED_FLUX_KINDS = sizeof sed_fluxes / sizeof *sed_fluxes };
 enum { SED_EFLUX = SED_FLUX_KINDS - 1 };

@@ -89,7 +89,8 @@ static void posterior(void) {
     must(bml_mcmc_run_until(ensemble, &verdict, &goal));
     bml_mcmc_chain curves = bml_mcmc_ensemble_derived(ensemble);
     int status = bml_mcmc_summarize(summary, bml_mcmc_chain_drop(curves, verdict.burn));
-    while (status == BML_MCMC_NOT_CONVERGED) { /* the parameters have, but crests of their curves take longer */
+    /* The parameters have converged by now, but crests of their curves take longer. */
+    for (int more = 0; more < 40 && status == BML_MCMC_NOT_CONVERGED; more++) {
         must(bml_mcmc_run(ensemble, 500));
         curves = bml_mcmc_ensemble_derived(ensemble);
         status = bml_mcmc_summarize(summary, bml_mcmc_chain_drop(curves, verdict.burn));
