@@ -7289,6 +7289,7 @@ enum { BML_MCMC__IMP_PILOT = 4000 };   /* tries that the level is chosen by */
 #define BML_MCMC__IMP_LEAST_KEPT 0.01  /* of the mixture's draws */
 #define BML_MCMC__IMP_FLOOR 0.1        /* of the draws, that are the mixture's */
 #define BML_MCMC__IMP_TAILED 0.5       /* nats a point by which drawing in brings them nearer to a normal, at least, */
+#define BML_MCMC__IMP_GAP 0.5          /* standard deviations between neighbours, which no tail leaves empty */
 enum { BML_MCMC__IMP_JUDGED = 1000 };  /* judged by so many of them, */
 enum { BML_MCMC__IMP_HALVINGS = 14 };  /* from half the interquartile range down */
 
@@ -7547,20 +7548,39 @@ static double bml_mcmc__imp_normality(const double *x, ptrdiff_t n, double centr
     return log_slope / (double)n - 0.5 * log(square / (double)n - mean * mean);
 }
 
+/* Do ascending x[n], drawn in, still lie in parts, with an empty stretch between that a tail would fill? */
+static int bml_mcmc__imp_in_parts(const double *x, ptrdiff_t n, double centre, double width) {
+    double sum = 0;
+    double square = 0;
+    double gap = 0;
+    double before = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double y = asinh((x[i] - centre) / width);
+        sum += y;
+        square += y * y;
+        if (i > n / 10 && i < n - n / 10) {
+            gap = fmax(gap, y - before);
+        }
+        before = y;
+    }
+    return gap > BML_MCMC__IMP_GAP * sqrt(fmax(square - sum * sum / (double)n, 0) / (double)n);
+}
+
 /* Which coordinates of x[n][d] are to be drawn in, and how far: width by maximum likelihood (as Box & Cox 1964, J. R.
-   Stat. Soc. B 26, 211, choose theirs). work[n]. */
+   Stat. Soc. B 26, 211, choose theirs). Separate modes are no tail. work[n]. */
 static void bml_mcmc__imp_find_tails(bml_mcmc__imp_density *q, const double *x, ptrdiff_t n, double *work) {
     const ptrdiff_t every = 1 + n / BML_MCMC__IMP_JUDGED;
     const ptrdiff_t m = (n + every - 1) / every;
     for (ptrdiff_t k = 0; k < q->d; k++) {
         for (ptrdiff_t i = 0; i < m; i++)
             work[i] = x[i * every * q->d + k];
+        bml_mcmc__sort_doubles(work, m);
         q->centre[k] = bml_mcmc_quantile(work, (size_t)m, 0.5);
         double width = 0.5 * (bml_mcmc_quantile(work, (size_t)m, 0.75) - bml_mcmc_quantile(work, (size_t)m, 0.25));
         double best = bml_mcmc__imp_normality(work, m, q->centre[k], 0) + BML_MCMC__IMP_TAILED;
         for (int halvings = 0; halvings < BML_MCMC__IMP_HALVINGS && width > 0; halvings++, width *= 0.5) {
             const double now = bml_mcmc__imp_normality(work, m, q->centre[k], width);
-            if (!(now > best)) {
+            if (!(now > best) || bml_mcmc__imp_in_parts(work, m, q->centre[k], width)) {
                 continue;
             }
             best = now;
@@ -11124,6 +11144,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__IMP_TAIL
 #undef BML_MCMC__IMP_THICK
 #undef BML_MCMC__IMP_TAILED
+#undef BML_MCMC__IMP_GAP
 #undef BML_MCMC__IMP_DRAWS
 #undef BML_MCMC__CHECK_SIGMA
 #undef BML_MCMC__CHECK_LEAST

@@ -73,6 +73,19 @@ static void twin(double *l, const double *x, int n, int d, void *user) {
         l[i] = log_add(a, b);
     }
 }
+/* Farther apart, and a tenth as wide. */
+static void thin_twin(double *l, const double *x, int n, int d, void *user) {
+    const double s = 0.001;
+    (void)user;
+    for (int i = 0; i < n; i++, x += d) {
+        const double a = (x[0] - 0.3) / s;
+        const double b = (x[0] - 0.7) / s;
+        double r2 = fmin(a * a, b * b); /* the other mode adds nothing in doubles */
+        for (int k = 1; k < d; k++)
+            r2 += (x[k] - 0.5) * (x[k] - 0.5) / (s * s);
+        l[i] = -0.5 * r2 - d * log(s * sqrt(2 * PI)) - log(2);
+    }
+}
 static double log_gamma_1(double x, double centre) {
     const double z = (x - centre) * 30;
     return z - exp(z) + log(30);
@@ -137,6 +150,7 @@ static problem problems[] = {
     {"Cauchy, 5-D", 5, -1e4, 1e4, 0, -49.51776, cauchy, 200000, 0},
     {"ring, 4-D", 4, 0, 1, 0, -8.92072, ring, 100000, 0},
     {"Gaussian, rho 0.95, 32-D", 32, -10, 10, 0, -95.86343, correlated, 200000, 0},
+    {"thin twin Gaussians, 6-D", 6, 0, 1, 0, 0, thin_twin, 60000, 1}, /* each a part of its own, no heavy tail */
 };
 enum { N_PROBLEMS = sizeof problems / sizeof *problems };
 
