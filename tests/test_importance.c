@@ -308,18 +308,24 @@ static void thick(double *l, const double *x, int n, int d, void *user) {
     }
 }
 
-/* It, but for a smooth error of half a nat; lowered by 12 in half of the cube; nowhere; NaN; or a
-   needle, where all walks end. */
+static const problem bent = {"thick sheet, 8-D", 8, 0, 1, 0, 0, thick, 0, 0};
+/* So far from the prior that a guide leads on the way. */
+static const problem apart = {"thin twin Gaussians, 6-D", 6, 0, 1, 0, 0, thin_twin, 0, 0};
+
+/* The likelihood, but for a smooth error of half a nat; lowered by 12 in half of the cube; nowhere; NaN; or a needle,
+   where all walks end. */
 enum { GUIDE_GOOD, GUIDE_HALF, GUIDE_NOWHERE, GUIDE_NAN, GUIDE_NEEDLE };
 static int guide_kind;
 static int learned;     /* how often learn was called */
 static int learn_never; /* it is not ready */
 static int learn_stop;  /* it cancels when it is called for the so-manieth time */
 static void guide(double *l, const double *x, int n, int d, void *user) {
-    thick(l, x, n, d, user);
+    const problem *p = user;
+    const int side = p == &apart ? 0 : 3;
+    p->f(l, x, n, d, user);
     for (int i = 0; i < n; i++, x += d) {
         l[i] += 0.5 * sin(10 * x[0] + 3 * x[4]);
-        if (guide_kind == GUIDE_HALF && x[3] > 0.5) l[i] -= 12;
+        if (guide_kind == GUIDE_HALF && x[side] > 0.5) l[i] -= 12;
         if (guide_kind == GUIDE_NOWHERE) l[i] = -infinite;
         if (guide_kind == GUIDE_NAN) l[i] = not_a_number;
         if (guide_kind != GUIDE_NEEDLE) continue;
@@ -334,8 +340,6 @@ static int learn(void *user) {
     if (learned == learn_stop) return -1;
     return learn_never;
 }
-static const problem bent = {"thick sheet, 8-D", 8, 0, 1, 0, 0, thick, 0, 0};
-
 static bml_mcmc_importance_config guided_config(uint64_t number) {
     bml_mcmc_importance_config c = make_config(&bent, number);
     c.guide = guide;
@@ -393,6 +397,31 @@ static void test_wrong_guide(void) {
         /* the chains begin where the likelihood's own weights were: half of them are where the draws are not */
         CHECK(!known || r.log_z > -log(64.0) - 0.3 || r.strays > r.strays_allowed,
               "guide %s: ln Z %.3f, strays %.3f, allowed %.3f", names[kind], r.log_z, r.strays, r.strays_allowed);
+        bml_mcmc_importance_free(s);
+    }
+}
+
+/* A guide that leads on the way to the posterior finds both modes; one that hides a mode hides it from the draws, not
+   from the chains. */
+static void test_guide_leads(void) {
+    const int n = longer ? 10 : 1;
+    for (int i = 0; i < 2 * n; i++) {
+        bml_mcmc_importance_config c = guided_config(run_seed(5300 + i));
+        bml_mcmc_importance_result r;
+        bml_mcmc_verdict v;
+        guide_kind = i % 2 ? GUIDE_HALF : GUIDE_GOOD;
+        c.user = (void *)(size_t)&apart;
+        c.log_likelihood = apart.f;
+        c.n_dim = apart.n_dim;
+        c.points = 300;
+        bml_mcmc_importance *s = run(&r, &c, "a guide that leads");
+        if (!s) continue;
+        const int blessed = !bml_mcmc_importance_verdict(&v, s);
+        const int right = fabs(r.log_z) < 4 * r.log_z_error;
+        CHECK(learned > 5, "a guide that leads: learned %d times", learned);
+        CHECK(blessed == right && (right || guide_kind == GUIDE_HALF),
+              "a guide that leads: ln Z %.3f +- %.3f, strays %.3f, allowed %.3f, %d calls, %s", r.log_z, r.log_z_error,
+              r.strays, r.strays_allowed, (int)r.evaluations, blessed ? "blessed" : v.reason[0].text);
         bml_mcmc_importance_free(s);
     }
 }
@@ -830,6 +859,7 @@ int main(int argc, char **argv) {
     test_reweigh();
     test_guide();
     test_wrong_guide();
+    test_guide_leads();
     test_guide_unready();
     test_guide_resume();
     test_resume();

@@ -8,7 +8,7 @@
 enum { GUIDE_ROWS = 64 };                  /* that are asked together */
 enum { GUIDE_UNITS = 64 };                 /* of either hidden layer */
 enum { GUIDE_FIRST_EPOCHS = 60 };          /* when it learns first, */
-enum { GUIDE_EPOCHS = 15 };                /* and later */
+enum { GUIDE_EPOCHS = 60 };                /* and later */
 static const char guide_frame[] = "frame"; /* array of the net: mean [d] and inverse [d][d] of `response`, */
 static const char guide_most[] = "most";   /* and the largest ln likelihood that it may give */
 

@@ -81,7 +81,8 @@ static const double parabola_pivot = 4;    /* log gamma where a log-parabola has
 
 static const double bad_by =
     15; /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
-static const double learn_from = 15; /* the polynomial learns from points this close to the best, in ln p */
+static const double learn_from = 15; /* the polynomial learns from points this close to the best, in ln p, */
+static const double guide_from = 150; /* and the guide, which leads there too */
 
 enum { NET_ROWS = 24 }; /* parameter rows that go through the network together */
 
@@ -101,6 +102,7 @@ typedef struct memory {
     double *theta, *dex, *ln_p;
     long n, capacity;
     double best;
+    double reach; /* answers as far below the best, in ln p, are learned from */
 } memory;
 
 /* The network of guide.h. */
@@ -492,7 +494,7 @@ static void remember(problem *p, const double *theta, const double *dex, double 
     if (p->pin) {
         ln_p = HUGE_VAL; /* where the polynomial was wrong enough to go */
     }
-    if (!(ln_p > m->best - 2 * learn_from)) {
+    if (!(ln_p > m->best - 2 * m->reach)) {
         return;
     }
     if (m->n == m->capacity) {
@@ -518,7 +520,7 @@ static void forget_behind(problem *p) {
     memory *m = &p->learned;
     long kept = 0;
     for (long i = 0; i < m->n; i++) {
-        if (!(m->ln_p[i] > m->best - learn_from)) {
+        if (!(m->ln_p[i] > m->best - m->reach)) {
             continue;
         }
         memmove(m->theta + kept * p->n_model, m->theta + i * p->n_model, (size_t)p->n_model * sizeof(double));

@@ -688,6 +688,7 @@ static void set_up(problem *p, options *opt) {
     memset(p, 0, sizeof *p);
     p->opt = opt;
     p->learned.best = -HUGE_VAL;
+    p->learned.reach = opt->sampler == SAMPLER_IMPORTANCE ? guide_from : learn_from;
     p->warmth = 1;
     p->legs = 1;
     hadrons_check(opt);
