@@ -7826,7 +7826,7 @@ enum { BML_MCMC__IMP_LEAPS = 6 };      /* of every chain for the verdict, */
 enum { BML_MCMC__IMP_LEAP = 50 };      /* and the guide's steps in one; */
 enum { BML_MCMC__IMP_HOP = 5 };        /* in every other one, which stays where a guide is wrong by a constant */
 enum { BML_MCMC__IMP_GUIDED = 10 };    /* stages by the guide, at most */
-#define BML_MCMC__IMP_GOOD 0.4         /* effective samples of such a stage for each draw, with which it is the last */
+#define BML_MCMC__IMP_GOOD 0.3         /* effective samples of such a stage for each draw, with which it is the last */
 #define BML_MCMC__IMP_ENOUGH 0.3       /* effective samples of a stage for each of its points; */
 #define BML_MCMC__IMP_FEW 0.1          /* of one that the guide leads, whose walks need no more to begin from */
 #define BML_MCMC__IMP_POOR 0.1         /* the same of draws at b = 1: then it is refined on */
