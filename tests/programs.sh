@@ -52,6 +52,8 @@ refuses() {
     [ $got -eq 1 ] || why="status $got"
     [ "$(wc -l <"$scratch/stderr")" -eq 1 ] || why="$why; not one line on stderr"
     grep -Eq -- "$pattern" "$scratch/stderr" || why="$why; message does not match '$pattern'"
+    awk -F'[: ]+' '{for (i = 1; i <= NF; i++) twice += $i ~ /^\/.*\// && said[$i]++} END {exit twice > 0}' "$scratch/stderr" ||
+        why="$why; a file is named twice"
     after=$(contents "$fit")
     [ "$after" = "$before" ] || why="$why; earlier results were changed"
     before=$after
@@ -742,6 +744,7 @@ refuses "fit_sed --protons --model --no-reweigh" 'needs --reweigh' "${by_net[@]}
 refuses "fit_sed --protons --model --ssa" 'was trained without self-absorption' "${by_net[@]}" --ssa
 refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "${by_net[@]:0:4}" --model "$scratch/protons/model.safetensors" --out "$scratch/by_net"
 refuses "train_surrogate --protons: a net without protons" 'is no network of train_surrogate --protons' "${train[@]}" --against examples/models/ssc.safetensors --out "$scratch/protons2"
+refuses "train_surrogate --protons: a missing net" 'nowhere: the file cannot be opened$' "${train[@]}" --against "$scratch/nowhere" --out "$scratch/protons2"
 refuses "train_surrogate --range" 'log_l_e=-9:-1: leaves the usual range' "${train[@]}" --range log_l_e=-9:-1 --out "$scratch/protons2"
 refuses "train_surrogate --range: no such name" 'log_le=-3:-1: names no parameter' "${train[@]}" --range log_le=-3:-1 --out "$scratch/protons2"
 refuses "train_surrogate: five spectra" '5 spectra are too few' build/train_surrogate --n 5 --quiet --out "$scratch/protons2"
@@ -781,6 +784,7 @@ refuse_net() { # MESSAGE PATTERN OPTIONS...
     with_net "$fit" "$@"
     refuses "fit_sed: $message" "$pattern" "${command[@]}"
 }
+refuse_net "a missing model" 'nowhere: the file cannot be opened$' --model "$scratch/nowhere"
 refuse_net "a model of another net" 'no network of train_surrogate' --model "$scratch/hello_nn.safetensors"
 refuse_net "a model of other physics" 'trained with synchrotron, self-Compton: ask' --ssa
 refuse_net "a model of the other grid" "trained on the grid 'converged'" --grid athena

@@ -250,7 +250,9 @@ static void proton_save(bml_nn *net, const options *opt, const proton_range *ran
         status = bml_nn_save(net, path, BML_NN_F32);
     }
     if (status) {
-        fail("%s: %s", path, bml_nn_message(net));
+        char err[ERROR_SIZE];
+        surrogate_file_error(err, path, status, bml_nn_message(net));
+        fail("%s", err);
     }
 }
 
