@@ -408,7 +408,11 @@ refuses "simulate_sed: a band of 1000 points" 'N = 1 ... 200' build/simulate_sed
 refuses "simulate_sed: a band in Hz" 'log10 nu' build/simulate_sed --band A,1e14,1e15,10
 refuses "simulate_sed: no delta" 'needs --delta' build/simulate_sed --source 16,-1,3,6,-4,2.2
 refuses "ssc_sed: an unknown grid" '--grid: ' build/ssc_sed --grid fine "$scratch/row.csv"
-[ -w /dev/full ] && check "ssc_sed says when it cannot write" bash -c "! build/ssc_sed $scratch/row.csv >/dev/full"
+if [ -w /dev/full ]; then
+    check "ssc_sed says when it cannot write" bash -c "! build/ssc_sed $scratch/row.csv >/dev/full"
+    check "simulate_sed says when it cannot write" bash -c '! build/simulate_sed >/dev/full'
+    check "compton_sample --check says when it cannot write" bash -c '! build/compton_sample --check --n 1000 >/dev/full'
+fi
 
 # Filling for R/c instead of 5 R/c leaves fewer photons: in the fast-cooled range n goes as 1 - exp(-t) at most.
 build/ssc_sed --no-header --t 1 "$scratch/row.csv" >"$scratch/other.csv" 2>&1
@@ -861,6 +865,9 @@ bad_option "--nu-max below --nu-min" 'is not above' --nu-min 1e20 --nu-max 1e10
 bad_option "--skip of nobody" 'no point of the instrument' --skip nobody
 bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
 bad_option "--fix and --tie of one parameter" "held by --fix too" --fix log_R=16 --tie log_R=log_delta+15
+bad_option "--tie that ends in a sign" 'ends in no number' --tie log_R=log_delta+
+bad_option "--tie without a sign" 'needs . or - before its last number' --tie 'log_R=log_delta 15'
+bad_option "--tie by an infinite factor" 'not finite' --tie log_R=1e999*log_delta
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2

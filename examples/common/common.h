@@ -87,6 +87,13 @@ COMMON_PRINTF(1, 2) static inline void fail(const char *fmt, ...) {
     exit(1);
 }
 
+/* For a program whose results go to standard output: ends it where they did not all arrive, as on a full disk. */
+static inline void output_arrived(const char *program) {
+    if (fflush(stdout) || ferror(stdout)) {
+        fail("%s: cannot write: %s", program, strerror(errno));
+    }
+}
+
 /* ==== numbers ===================================================================================================== */
 
 static inline int is_space(char c) {
