@@ -408,6 +408,9 @@ refuses "simulate_sed: a band of 1000 points" 'N = 1 ... 200' build/simulate_sed
 refuses "simulate_sed: a band in Hz" 'log10 nu' build/simulate_sed --band A,1e14,1e15,10
 refuses "simulate_sed: no delta" 'needs --delta' build/simulate_sed --source 16,-1,3,6,-4,2.2
 refuses "ssc_sed: an unknown grid" '--grid: ' build/ssc_sed --grid fine "$scratch/row.csv"
+if command -v gnuplot >/dev/null; then
+    check "ssc_sed --picture: a name with quotation marks" bash -c "build/ssc_sed --units nuFnu --redshift 0.1 --delta 20 --picture \"$scratch/it's 5%s\" $scratch/row.csv >/dev/null && test -s \"$scratch/it's 5%s.png\""
+fi
 if [ -w /dev/full ]; then
     check "ssc_sed says when it cannot write" bash -c "! build/ssc_sed $scratch/row.csv >/dev/full"
     check "simulate_sed says when it cannot write" bash -c '! build/simulate_sed >/dev/full'

@@ -1672,7 +1672,11 @@ static inline int plot_begin(out_file *o, const char *dir, const char *name, int
     snprintf(script, sizeof script, "%.200s.gp", name);
     if (out_begin(o, dir, script, err)) return -1;
     fprintf(o->f, "# gnuplot %s.gp makes %s.png\n", name, name);
-    fprintf(o->f, "if (!exists('picture')) picture = '%s.png'\n", name);
+    char picture[256];
+    snprintf(picture, sizeof picture, "%.200s.png", name);
+    fprintf(o->f, "if (!exists('picture')) picture = ");
+    plot_text(o->f, picture);
+    fputc('\n', o->f);
     fprintf(o->f, "size_and_font = \"size %d,%d font 'Sans,%d'\"\n", width, height, font);
     fprintf(o->f, "paper_and_font = \"size %.2fin,%.2fin font 'Sans,%.1f'\"\n", width / 100.0, height / 100.0,
             0.95 * font);
@@ -1692,7 +1696,8 @@ static inline int plot_run(const char *dir, const char *name, const char *script
     char from[PATH_SIZE + 300];
     char to[PATH_SIZE + 300];
     int status = 0;
-    snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.%s", name, (long)getpid(), ending);
+    /* not of the name, which may hold a quotation mark */
+    snprintf(drawn, sizeof drawn, "picture.tmp-%ld.%s", (long)getpid(), ending);
     snprintf(define, sizeof define, "picture='%s'", drawn);
     snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
     snprintf(to, sizeof to, "%.*s/%.200s.%s", PATH_SIZE, dir, name, ending);
