@@ -47,6 +47,12 @@ static void test_csv(void) {
               !t.source[0] && !t.instrument[0][0],
           "without comments: redshift NaN, no source, no instrument");
     sed_free(&t);
+    CHECK(!read_from(&t, "# redshift: 0.1\n# z: 0.5\n" HEAD GOOD, err) && t.n_notes == 1 &&
+              strstr(t.note[0], "two redshifts, 0.1 and 0.5"),
+          "two redshifts are told");
+    sed_free(&t);
+    CHECK(!read_from(&t, "# redshift: 0.5\n# z: 0.5001\n" HEAD GOOD, err) && !t.n_notes, "two spellings of one");
+    sed_free(&t);
     CHECK(read_from(&t, "\xef\xbb\xbfnu_Hz,nuFnu_erg_cm2_s,err_dex\n1e15,1e-12,0.1\n1e15,1e-12,0.1\n", err) == 0 &&
               t.n == 2,
           "byte order mark and duplicate points are fine (%s)", err);

@@ -203,6 +203,7 @@ typedef struct sed_reader {
     int luminosity_seen; /* restframe of the file is the source's */
     double confidence;
     double redshift;                /* of the frame */
+    double other_redshift;          /* one that the table names before its last; 0: there is none */
     char telescope[SED_INSTRUMENT]; /* of all points, where no column names it */
     char family[16];                /* the flux's name, for foreign tables */
     int room;
@@ -1201,6 +1202,9 @@ static inline int sed_meta(sed_reader *r, const char *key, const char *value, lo
         }
         if (wrong) {
             return sed_refuse(r, line, "redshift '%.40s' %s", value, wrong);
+        }
+        if (z > 0 && fabs(z - r->table->redshift) > 0.001 * (1 + z)) {
+            r->other_redshift = r->table->redshift;
         }
         if (z > 0) {
             r->table->redshift = z; /* 0 is SSDC's "not known" */
@@ -2996,6 +3000,10 @@ static inline void sed_notes(sed_reader *r) {
     int limits = 0;
     for (int i = 0; i < t->n; i++)
         limits += t->point[i].upper_limit;
+    if (r->other_redshift > 0) {
+        sed_note(t, "WARNING: the table names two redshifts, %.6g and %.6g: the last one holds", r->other_redshift,
+                 t->redshift);
+    }
     const int empty = t->dropped - r->unerring;
     if (empty > 0) {
         sed_note(t, "%d of %d lines hold neither a flux nor a limit: dropped", empty, t->rows);
