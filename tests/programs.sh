@@ -868,9 +868,9 @@ bad_option "--nu-max below --nu-min" 'is not above' --nu-min 1e20 --nu-max 1e10
 bad_option "--skip of nobody" 'no point of the instrument' --skip nobody
 bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
 bad_option "--fix and --tie of one parameter" "held by --fix too" --fix log_R=16 --tie log_R=log_delta+15
-bad_option "--tie that ends in a sign" 'ends in no number' --tie log_R=log_delta+
-bad_option "--tie without a sign" 'needs . or - before its last number' --tie 'log_R=log_delta 15'
-bad_option "--tie by an infinite factor" 'not finite' --tie log_R=1e999*log_delta
+bad_option "--tie that ends in a sign" 'ends in no number' --tie log_delta=log_l_e+
+bad_option "--tie without a sign" 'needs . or - before its last number' --tie 'log_delta=log_l_e 5'
+bad_option "--tie by an infinite factor" 'not finite' --tie log_delta=1e999*log_l_e
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2
