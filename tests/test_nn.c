@@ -442,6 +442,17 @@ static void check_dropout(void) {
     bml_nn_free(net);
 }
 
+static bml_nn_training flipout_training(const float *x, const float *y, int n, double e) {
+    bml_nn_training how = training(x, y, (size_t)n);
+    how.epochs = quick ? 200 : 4000;
+    how.learning_rate = 0.02;
+    how.batch = n;
+    how.kl_weight = 2 * e * e;
+    how.schedule = BML_NN_COSINE;
+    how.seed = seed;
+    return how;
+}
+
 /* y = w.x + b + noise of sd e, prior N(0, 1): with orthogonal columns the posterior has independent weights, precision
    sum x^2/e^2 + 1 each, so that the variational family holds it. */
 static void check_flipout(void) {
@@ -461,13 +472,7 @@ static void check_flipout(void) {
     double sy[3] = {0};
     bml_nn_spread out = {.mean = mean};
     out.sd = sd;
-    bml_nn_training how = training(x, y, N);
-    how.epochs = quick ? 200 : 4000;
-    how.learning_rate = 0.02;
-    how.batch = N;
-    how.kl_weight = 2 * e * e;
-    how.schedule = BML_NN_COSINE;
-    how.seed = seed;
+    bml_nn_training how = flipout_training(x, y, N, e);
     bml_nn_rng rng;
     bml_nn_rng_init(&rng, seed, 21);
     for (int i = 0; i < N; i++) {
