@@ -14,9 +14,10 @@
 
    It refuses: columns or units it does not know; frequencies or fluxes that are logarithms without saying so, or
    brighter or fainter than any source; zero errors (unless .error_floor says what they are); tables in the source's
-   frame (unless .frame says so). It warns in .note: of two redshifts (the last one holds); of errors ten thousand times
-   smaller or larger than the others, or that no instrument reaches; of fluxes 250 times above or below those beside them; of an instrument's points as far
-   from the rest of the spectrum as no blazar's. It never prints, exits, or depends on the locale.
+   frame (unless .frame says so). It warns in .note: of two redshifts (the last one holds); of errors ten thousand
+   times smaller or larger than the others, or that no instrument reaches; of fluxes 250 times above or below those
+   beside them; of an instrument's points as far from the rest of the spectrum as no blazar's. It never prints,
+   exits, or depends on the locale.
 
    1. CSV of our own. Comment lines begin with #; `# redshift: 0.557`, `# source: NAME` and `# confidence: 0.95` are
    read. The first other line names the columns, and in each name the unit, its first factor above the fraction line
