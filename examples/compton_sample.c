@@ -1099,6 +1099,7 @@ int main(int argc, char **argv) {
     agree();
     if (set.train) {
         train(&set);
+        output_arrived("compton_sample");
         return 0;
     }
     if (set.weights && published_read(&net, set.weights, err)) {
@@ -1113,6 +1114,7 @@ int main(int argc, char **argv) {
     bml_sample_compton_table(&nodes);
     if (set.check) {
         check(&set, s);
+        output_arrived("compton_sample");
         return 0;
     }
     if (!set.out) {

@@ -328,5 +328,6 @@ int main(int argc, char **argv) {
     lay_points(&t, &opt);
     solve(&t, &opt);
     print_table(&opt, &t);
+    output_arrived("simulate_sed");
     return 0;
 }

@@ -341,9 +341,7 @@ int main(int argc, char **argv) {
             fail("ssc_sed: %s", why);
         }
     int bad = run(&in, blobs, &set, ask.header, &pic);
-    if (fflush(stdout) || ferror(stdout)) {
-        fail("ssc_sed: cannot write: %s", strerror(errno));
-    }
+    output_arrived("ssc_sed");
     if (ask.picture && pic.n) {
         draw(&pic, &set, ask.picture);
     }

@@ -22,6 +22,9 @@ verdict() {
 }
 skip() { echo "skip  $1"; skipped=$((skipped + 1)); }
 
+# links COMPILER [FLAG]...: whether its C library is there too; Debian's cross compilers only recommend theirs.
+links() { printf '#include <stdio.h>\nint main(void) { return puts(""); }\n' | "$@" -x c -o "$scratch/probe" - 2>/dev/null; }
+
 # machine NAME RUNNER COMPILER [FLAG]...: builds and runs the programs; the first machine's output is what others are held to.
 machine() {
     local name=$1 runner=$2 cc=$3 program file ok row=
@@ -29,6 +32,7 @@ machine() {
     command -v "$cc" >/dev/null || { skip "$name: no $cc here"; return; }
     [ -z "$runner" ] || command -v "${runner%% *}" >/dev/null || { skip "$name: no ${runner%% *} here"; return; }
     mkdir -p "$scratch/$name"
+    links "$cc" "$@" || { skip "$name: $cc has no C library here"; return; }
     for program in $programs; do
         file=$scratch/$name/$program
         ok=1
@@ -77,11 +81,13 @@ else
 fi
 
 # excess precision and the other C99 rounding of s390x: right, or refused
-if command -v i686-linux-gnu-gcc >/dev/null; then
+if command -v i686-linux-gnu-gcc >/dev/null && links i686-linux-gnu-gcc; then
     for program in $programs; do
         ! i686-linux-gnu-gcc -std=c99 $common -mfpmath=387 -fsyntax-only tests/portable/$program.c 2>"$scratch/log" && grep -q mfpmath=sse "$scratch/log"
         verdict "i386 x87: $program is refused, and says why" $?
     done
+else
+    skip "i386 x87: no i686-linux-gnu-gcc with a C library here"
 fi
 echo "| machine | $(echo $programs | sed 's/ / | /g') |"
 [ ! -e "$scratch/table" ] || cat "$scratch/table"

@@ -52,6 +52,8 @@ refuses() {
     [ $got -eq 1 ] || why="status $got"
     [ "$(wc -l <"$scratch/stderr")" -eq 1 ] || why="$why; not one line on stderr"
     grep -Eq -- "$pattern" "$scratch/stderr" || why="$why; message does not match '$pattern'"
+    awk -F'[: ]+' '{for (i = 1; i <= NF; i++) twice += $i ~ /^\/.*\// && said[$i]++} END {exit twice > 0}' "$scratch/stderr" ||
+        why="$why; a file is named twice"
     after=$(contents "$fit")
     [ "$after" = "$before" ] || why="$why; earlier results were changed"
     before=$after
@@ -406,7 +408,14 @@ refuses "simulate_sed: a band of 1000 points" 'N = 1 ... 200' build/simulate_sed
 refuses "simulate_sed: a band in Hz" 'log10 nu' build/simulate_sed --band A,1e14,1e15,10
 refuses "simulate_sed: no delta" 'needs --delta' build/simulate_sed --source 16,-1,3,6,-4,2.2
 refuses "ssc_sed: an unknown grid" '--grid: ' build/ssc_sed --grid fine "$scratch/row.csv"
-[ -w /dev/full ] && check "ssc_sed says when it cannot write" bash -c "! build/ssc_sed $scratch/row.csv >/dev/full"
+if command -v gnuplot >/dev/null; then
+    check "ssc_sed --picture: a name with quotation marks" bash -c "build/ssc_sed --units nuFnu --redshift 0.1 --delta 20 --picture \"$scratch/it's 5%s\" $scratch/row.csv >/dev/null && test -s \"$scratch/it's 5%s.png\""
+fi
+if [ -w /dev/full ]; then
+    check "ssc_sed says when it cannot write" bash -c "! build/ssc_sed $scratch/row.csv >/dev/full"
+    check "simulate_sed says when it cannot write" bash -c '! build/simulate_sed >/dev/full'
+    check "compton_sample --check says when it cannot write" bash -c '! build/compton_sample --check --n 1000 >/dev/full'
+fi
 
 # Filling for R/c instead of 5 R/c leaves fewer photons: in the fast-cooled range n goes as 1 - exp(-t) at most.
 build/ssc_sed --no-header --t 1 "$scratch/row.csv" >"$scratch/other.csv" 2>&1
@@ -742,6 +751,7 @@ refuses "fit_sed --protons --model --no-reweigh" 'needs --reweigh' "${by_net[@]}
 refuses "fit_sed --protons --model --ssa" 'was trained without self-absorption' "${by_net[@]}" --ssa
 refuses "fit_sed --model, a net with protons" 'no network of train_surrogate' "${by_net[@]:0:4}" --model "$scratch/protons/model.safetensors" --out "$scratch/by_net"
 refuses "train_surrogate --protons: a net without protons" 'is no network of train_surrogate --protons' "${train[@]}" --against examples/models/ssc.safetensors --out "$scratch/protons2"
+refuses "train_surrogate --protons: a missing net" 'nowhere: the file cannot be opened$' "${train[@]}" --against "$scratch/nowhere" --out "$scratch/protons2"
 refuses "train_surrogate --range" 'log_l_e=-9:-1: leaves the usual range' "${train[@]}" --range log_l_e=-9:-1 --out "$scratch/protons2"
 refuses "train_surrogate --range: no such name" 'log_le=-3:-1: names no parameter' "${train[@]}" --range log_le=-3:-1 --out "$scratch/protons2"
 refuses "train_surrogate: five spectra" '5 spectra are too few' build/train_surrogate --n 5 --quiet --out "$scratch/protons2"
@@ -781,6 +791,7 @@ refuse_net() { # MESSAGE PATTERN OPTIONS...
     with_net "$fit" "$@"
     refuses "fit_sed: $message" "$pattern" "${command[@]}"
 }
+refuse_net "a missing model" 'nowhere: the file cannot be opened$' --model "$scratch/nowhere"
 refuse_net "a model of another net" 'no network of train_surrogate' --model "$scratch/hello_nn.safetensors"
 refuse_net "a model of other physics" 'trained with synchrotron, self-Compton: ask' --ssa
 refuse_net "a model of the other grid" "trained on the grid 'converged'" --grid athena
@@ -857,6 +868,9 @@ bad_option "--nu-max below --nu-min" 'is not above' --nu-min 1e20 --nu-max 1e10
 bad_option "--skip of nobody" 'no point of the instrument' --skip nobody
 bad_option "--fix of no parameter" '--fix foo=1: ' --fix foo=1
 bad_option "--fix and --tie of one parameter" "held by --fix too" --fix log_R=16 --tie log_R=log_delta+15
+bad_option "--tie that ends in a sign" 'ends in no number' --tie log_delta=log_l_e+
+bad_option "--tie without a sign" 'needs . or - before its last number' --tie 'log_delta=log_l_e 5'
+bad_option "--tie by an infinite factor" 'not finite' --tie log_delta=1e999*log_l_e
 bad_option "--fix without a value" '--fix log_R: ' --fix log_R
 bad_option "--fix to NaN" '--fix log_R=nan: .*not finite' --fix log_R=nan
 bad_option "--fix to text" '--fix p=2.2.2: .*not a number' --fix p=2.2.2

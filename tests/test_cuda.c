@@ -1247,6 +1247,16 @@ static double gradient_difference(bml_nn *net, const bml_nn_training *how, int t
     return bml_cuda__done(&b) ? HUGE_VAL : d;
 }
 
+/* All rows at once. */
+static bml_nn_training small_course(void) {
+    bml_nn_training how = {};
+    how.x = t_x;
+    how.y = t_y;
+    how.n = T_ROWS;
+    how.batch = T_ROWS;
+    return how;
+}
+
 /* In float, the same sums in another order: fifteen layers and steps forward, as many back, each with an error of a few
    1e-7 of its own, random: 2e-6 in the mean; ten times that are allowed. In tf32 each rounds its factors, 4e-4 in the
    mean: 2e-3, and five times that, for terms of both signs that cancel. A wrong index or sign is wrong by 0.1. */
@@ -1255,13 +1265,9 @@ static void test_gradients(void) {
                                BML_NN_LINEAR, BML_NN_SOFTMAX,  BML_NN_LINEAR};
     static const char *const names[] = {
         "MSE", "MSLE", "MAE", "binary", "binary from logits", "classes", "classes from logits"};
-    bml_nn_training how = {};
+    bml_nn_training how = small_course();
     bml_nn *net = NULL;
     double worse = HUGE_VAL;
-    how.x = t_x;
-    how.y = t_y;
-    how.n = T_ROWS;
-    how.batch = T_ROWS;
     how.epochs = 1;
     how.in_order = 1;
     how.keep_last = 1;
@@ -1295,11 +1301,7 @@ static void test_gradients(void) {
 #ifdef BML_CUDA_CUBLASLT
 /* The same through the library. */
 static void test_library_gradients(void) {
-    bml_nn_training how = {};
-    how.x = t_x;
-    how.y = t_y;
-    how.n = T_ROWS;
-    how.batch = T_ROWS;
+    bml_nn_training how = small_course();
     how.epochs = 1;
     how.in_order = 1;
     how.keep_last = 1;
@@ -1619,7 +1621,7 @@ static void test_photon_graph(void) {
 
 /* Five replays of a captured training step are five steps: Adam's numbers, dropout, sums. */
 static void test_training_graph(void) {
-    bml_nn_training how = {};
+    bml_nn_training how = small_course();
     bml_nn *net = NULL;
     unsigned char *bytes = NULL;
     static float after[2][2048];
@@ -1627,10 +1629,6 @@ static void test_training_graph(void) {
     void *x = NULL;
     void *y = NULL;
     random_rows(0);
-    how.x = t_x;
-    how.y = t_y;
-    how.n = T_ROWS;
-    how.batch = T_ROWS;
     how.learning_rate = 0.01;
     if (make_small(&net, 0)) return;
     bml_cuda_training t = lesson(net, &how, &bytes);
@@ -1883,18 +1881,9 @@ static void test_no_memory(void) {
 #if defined(BML_CUDA_CUBLASLT) && !defined(__CUDACC__)
 /* >> large products, by a stand-in for cuBLASLt */
 
-static bml_nn_training small_course(void) {
-    bml_nn_training how = {};
-    how.x = t_x;
-    how.y = t_y;
-    how.n = T_ROWS;
-    how.batch = T_ROWS;
-    how.learning_rate = 0.01;
-    return how;
-}
-
 static int small_trainer(bml_cuda_trainer **trainer) {
     bml_nn_training how = small_course();
+    how.learning_rate = 0.01;
     bml_nn *net = NULL;
     unsigned char *bytes = NULL;
     *trainer = NULL;

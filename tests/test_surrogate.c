@@ -224,6 +224,10 @@ static void check_files(void) {
     bml_nn_save(s.net, path, BML_NN_F32);
     CHECK(surrogate_load(&back, path, err) && strstr(err, "no network of"), "another kind of file: %s", err);
     CHECK(surrogate_load(&back, "tests/check.h", err), "no model at all: %s", err);
+    const char *nowhere = "build/absent/net";
+    const char *refusal = "build/absent/net: the file cannot be opened";
+    CHECK(surrogate_load(&back, nowhere, err) && !strcmp(err, refusal), "a missing file, named once: %s", err);
+    CHECK(surrogate_save(&s, nowhere, err) && !strcmp(err, refusal), "a missing folder, named once: %s", err);
     remove(path);
     surrogate_free(&s);
 }

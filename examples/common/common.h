@@ -87,6 +87,13 @@ COMMON_PRINTF(1, 2) static inline void fail(const char *fmt, ...) {
     exit(1);
 }
 
+/* For a program whose results go to standard output: ends it where they did not all arrive, as on a full disk. */
+static inline void output_arrived(const char *program) {
+    if (fflush(stdout) || ferror(stdout)) {
+        fail("%s: cannot write: %s", program, strerror(errno));
+    }
+}
+
 /* ==== numbers ===================================================================================================== */
 
 static inline int is_space(char c) {
@@ -1665,7 +1672,11 @@ static inline int plot_begin(out_file *o, const char *dir, const char *name, int
     snprintf(script, sizeof script, "%.200s.gp", name);
     if (out_begin(o, dir, script, err)) return -1;
     fprintf(o->f, "# gnuplot %s.gp makes %s.png\n", name, name);
-    fprintf(o->f, "if (!exists('picture')) picture = '%s.png'\n", name);
+    char picture[256];
+    snprintf(picture, sizeof picture, "%.200s.png", name);
+    fprintf(o->f, "if (!exists('picture')) picture = ");
+    plot_text(o->f, picture);
+    fputc('\n', o->f);
     fprintf(o->f, "size_and_font = \"size %d,%d font 'Sans,%d'\"\n", width, height, font);
     fprintf(o->f, "paper_and_font = \"size %.2fin,%.2fin font 'Sans,%.1f'\"\n", width / 100.0, height / 100.0,
             0.95 * font);
@@ -1686,6 +1697,8 @@ static inline int plot_run(const char *dir, const char *name, const char *script
     char to[PATH_SIZE + 300];
     int status = 0;
     snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.%s", name, (long)getpid(), ending);
+    for (char *c = drawn; *c; c++)
+        if (*c == '\'') *c = '_'; /* it would end the text that gnuplot is given */
     snprintf(define, sizeof define, "picture='%s'", drawn);
     snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
     snprintf(to, sizeof to, "%.*s/%.200s.%s", PATH_SIZE, dir, name, ending);

@@ -75,7 +75,7 @@ static inline int proton_net_load(bml_nn **net, float *domain, int *ssa, const c
     size_t n = 0;
     int physics;
     const int status = bml_nn_load(net, path, why);
-    if (status) return error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), why);
+    if (status) return surrogate_file_error(err, path, status, why);
     const float *range = bml_nn_get_array(*net, "surrogate_domain", &n);
     const int known = proton_net_known(*net, &physics);
     if (known && range && n == wanted) {

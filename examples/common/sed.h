@@ -14,9 +14,10 @@
 
    It refuses: columns or units it does not know; frequencies or fluxes that are logarithms without saying so, or
    brighter or fainter than any source; zero errors (unless .error_floor says what they are); tables in the source's
-   frame (unless .frame says so). It warns in .note: of errors ten thousand times smaller or larger than the others, or
-   that no instrument reaches; of fluxes 250 times above or below those beside them; of an instrument's points as far
-   from the rest of the spectrum as no blazar's. It never prints, exits, or depends on the locale.
+   frame (unless .frame says so). It warns in .note: of two redshifts (the last one holds); of errors ten thousand
+   times smaller or larger than the others, or that no instrument reaches; of fluxes 250 times above or below those
+   beside them; of an instrument's points as far from the rest of the spectrum as no blazar's. It never prints,
+   exits, or depends on the locale.
 
    1. CSV of our own. Comment lines begin with #; `# redshift: 0.557`, `# source: NAME` and `# confidence: 0.95` are
    read. The first other line names the columns, and in each name the unit, its first factor above the fraction line
@@ -203,6 +204,7 @@ typedef struct sed_reader {
     int luminosity_seen; /* restframe of the file is the source's */
     double confidence;
     double redshift;                /* of the frame */
+    double other_redshift;          /* one that the table names before its last; 0: there is none */
     char telescope[SED_INSTRUMENT]; /* of all points, where no column names it */
     char family[16];                /* the flux's name, for foreign tables */
     int room;
@@ -1201,6 +1203,9 @@ static inline int sed_meta(sed_reader *r, const char *key, const char *value, lo
         }
         if (wrong) {
             return sed_refuse(r, line, "redshift '%.40s' %s", value, wrong);
+        }
+        if (z > 0 && fabs(z - r->table->redshift) > 0.001 * (1 + z)) {
+            r->other_redshift = r->table->redshift;
         }
         if (z > 0) {
             r->table->redshift = z; /* 0 is SSDC's "not known" */
@@ -2996,6 +3001,10 @@ static inline void sed_notes(sed_reader *r) {
     int limits = 0;
     for (int i = 0; i < t->n; i++)
         limits += t->point[i].upper_limit;
+    if (r->other_redshift > 0) {
+        sed_note(t, "WARNING: the table names two redshifts, %.6g and %.6g: the last one holds", r->other_redshift,
+                 t->redshift);
+    }
     const int empty = t->dropped - r->unerring;
     if (empty > 0) {
         sed_note(t, "%d of %d lines hold neither a flux nor a limit: dropped", empty, t->rows);

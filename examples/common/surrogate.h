@@ -731,6 +731,16 @@ static inline int surrogate_index(const char *const *words, int n, const char *w
     return -1;
 }
 
+/* What bml_nn says of a file. Its message is the path itself, or the start of a long one, where the file could not be
+   opened or written: that is not said twice. Returns -1. */
+static inline int surrogate_file_error(char *err, const char *path, int status, const char *why) {
+    const char *said = bml_nn_strerror(status);
+    if (!strncmp(why, path, strlen(why))) {
+        return error_set(err, "%.300s: %s", path, said);
+    }
+    return error_set(err, "%.300s: %s: %.150s", path, said, why);
+}
+
 /* Writes PATH: bml_nn.h's safetensors with texts surrogate_kind, _grid, _physics, _parameters, _values and arrays
    surrogate_domain [13], surrogate_error [SURROGATE_ERRORS]. */
 static inline int surrogate_save(surrogate *s, const char *path, char *err) {
@@ -754,7 +764,7 @@ static inline int surrogate_save(surrogate *s, const char *path, char *err) {
     }
     status = bml_nn_save(s->net, path, BML_NN_F32);
     if (status) {
-        return error_set(err, "%.300s: %s: %.100s", path, bml_nn_strerror(status), bml_nn_message(s->net));
+        return surrogate_file_error(err, path, status, bml_nn_message(s->net));
     }
     return 0;
 }
@@ -811,7 +821,7 @@ static inline int surrogate_load(surrogate *s, const char *path, char *err) {
     char why[BML_NN_MESSAGE];
     const int status = bml_nn_load(&s->net, path, why);
     if (status) {
-        return error_set(err, "%.300s: %s: %.150s", path, bml_nn_strerror(status), why);
+        return surrogate_file_error(err, path, status, why);
     }
     const char *wrong = surrogate_check(s);
     if (wrong) {

@@ -7,7 +7,8 @@
    by one as the table itself would be; the ranks of the truths in their posteriors must be uniform (Talts et al. 2018,
    arXiv:1804.06788). */
 
-enum { RANK_DRAWS = 49, RANK_BINS = 10 };
+enum { RANK_DRAWS = 49 };
+enum { RANK_BINS = 10 };
 
 /* A truth from the prior that reaches every point of the table, and the table as it would be seen; theta [n_free]
    out. */
@@ -40,7 +41,10 @@ static void simulate(double *theta, problem *p, bml_mcmc_rng *rng) {
     }
     for (int i = 0; i < p->sed.n; i++) {
         bml_ssc_point *d = &p->sed.point[i];
-        p->log_data[i] = log10(flux[i]) + hypot(d->sigma_hi, exp(full[LN_F + p->group[i]])) * bml_mcmc_rng_normal(rng);
+        const double ln_f = full[LN_F + p->group[i]];
+        const double sigma = hypot(d->sigma_hi, exp(ln_f));
+        const double off = sigma * bml_mcmc_rng_normal(rng);
+        p->log_data[i] = log10(flux[i]) + off;
         d->nuFnu = pow(10, p->log_data[i]);
     }
 }
@@ -70,8 +74,10 @@ static void print_calibration(const problem *p, const int *ranks, long n, long r
         const int *r = ranks + k * room;
         bml_mcmc_coverage(&hold[0], &sd[0], r, (int)n, RANK_DRAWS, 0.68);
         bml_mcmc_coverage(&hold[1], &sd[1], r, (int)n, RANK_DRAWS, 0.90);
-        printf("%-14s %9.4f %8.3f +- %.3f %8.3f +- %.3f\n", parameters[p->free_par[k]].name,
-               bml_mcmc_sbc_p_value(r, (int)n, RANK_DRAWS, RANK_BINS), hold[0], sd[0], hold[1], sd[1]);
+        const char *name = parameters[p->free_par[k]].name;
+        const double flat = bml_mcmc_sbc_p_value(r, (int)n, RANK_DRAWS, RANK_BINS);
+        printf("%-14s %9.4f ", name, flat);
+        printf("%8.3f +- %.3f %8.3f +- %.3f\n", hold[0], sd[0], hold[1], sd[1]);
     }
     printf("%ld sources, %ld of them converged (the others are counted all the same)\n", n, converged);
 }
@@ -96,10 +102,13 @@ static int calibrate(problem *p) {
     if (!ranks) {
         fail("fit_sed: out of memory");
     }
-    for (int i = 0; i < p->sed.n; i++)
-        if (p->sed.point[i].upper_limit || fabs(p->sed.point[i].sigma_lo - p->sed.point[i].sigma_hi) > 1e-12) {
+    for (int i = 0; i < p->sed.n; i++) {
+        const bml_ssc_point *d = &p->sed.point[i];
+        const double unequal = fabs(d->sigma_lo - d->sigma_hi);
+        if (d->upper_limit || unequal > 1e-12) {
             fail("fit_sed: --calibrate: point %d is a limit or has unequal errors: such noise cannot be drawn", i + 1);
         }
+    }
     opt.quiet = 1;
     progress_bar bar;
     progress_begin(&bar, "calibrating", (double)n, given->quiet);

@@ -25,8 +25,10 @@ static double inverse_mills(double t) {
     if (!(t > -30)) {
         return -t;
     }
-    const double below = 1.2533141373155003 * erfc(-t / 1.4142135623730951);
-    return exp(-0.5 * t * t) / below;
+    const double u = -t / 1.4142135623730951;
+    const double below = 1.2533141373155003 * erfc(u);
+    const double peak = exp(-0.5 * t * t);
+    return peak / below;
 }
 
 static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, double log10_F, double ln_f) {
@@ -35,15 +37,17 @@ static slope_point ln_likelihood_slope(const bml_ssc_point *d, double log_data, 
         const double sigma = limit_sigma(d);
         const double F = pow(10, log10_F);
         const double t = (d->nuFnu - F) / sigma;
-        s.by_flux = -2.302585092994046 * F / sigma * inverse_mills(t);
+        const double dF = 2.302585092994046 * F; /* by log10 F */
+        s.by_flux = -dF / sigma * inverse_mills(t);
         return s;
     }
     const double r = log10_F - log_data;
     const double side = r > 0 ? d->sigma_hi : d->sigma_lo;
     const double f2 = exp(2 * ln_f);
     const double v = side * side + f2;
+    const double chi2 = r * r / v;
     s.by_flux = -r / v;
-    s.by_ln_f = f2 * (r * r / v - 1) / v;
+    s.by_ln_f = f2 * (chi2 - 1) / v;
     return s;
 }
 
@@ -75,11 +79,13 @@ static double log10_scale(const problem *p, const double *full) {
 
 /* ln likelihood of one row from its nodes; y [sed.n] out: log10 of the fluxes. */
 static double net_likelihood(double *y, const problem *p, net_desk *k, int row, const double *full) {
-    const float *node = k->node + (size_t)row * bml_nn_n_out(p->net.net);
+    const size_t n_out = bml_nn_n_out(p->net.net);
+    const float *node = k->node + (size_t)row * n_out;
+    const surrogate_frame *f = &k->frame[row];
     const double scale = log10_scale(p, full);
     for (int i = 0; i < p->sed.n; i++) {
         const double log10_x = p->log10_x[i] - full[DELTA];
-        const double own = surrogate_at(&p->net, &k->frame[row], node, log10_x);
+        const double own = surrogate_at(&p->net, f, node, log10_x);
         y[i] = p->fade[i] + scale + own;
     }
     const bml_ssc_point *point = net_points(p, k, full);
@@ -90,9 +96,11 @@ static double net_likelihood(double *y, const problem *p, net_desk *k, int row, 
    from net_likelihood. */
 static void net_gradient(double *d_full, const problem *p, net_desk *k, int row, const double *y, const double *full) {
     const size_t n_out = bml_nn_n_out(p->net.net);
-    const float *node = k->node + (size_t)row * n_out;
-    float *d_node = k->d_node + (size_t)row * n_out;
+    const size_t first = (size_t)row * n_out;
+    const float *node = k->node + first;
+    float *d_node = k->d_node + first;
     const bml_ssc_point *point = net_points(p, k, full);
+    const surrogate_frame *f = &k->frame[row];
     memset(d_full, 0, N_PAR * sizeof *d_full);
     for (int i = 0; i < p->sed.n; i++) {
         if (!(y[i] > -HUGE_VAL)) {
@@ -100,11 +108,14 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
         }
         const int scatter = LN_F + p->group[i];
         const double log10_x = p->log10_x[i] - full[DELTA];
-        const slope_point g = ln_likelihood_slope(&point[i], p->log_data[i], y[i], full[scatter]);
-        const double by_x = surrogate_back(d_node, d_full, &p->net, &k->frame[row], node, log10_x, g.by_flux);
-        d_full[R] += g.by_flux;
-        d_full[DELTA] += g.by_flux * (4 - by_x);
-        d_full[scatter] += g.by_ln_f;
+        const double log_data = p->log_data[i];
+        const slope_point g = ln_likelihood_slope(&point[i], log_data, y[i], full[scatter]);
+        const double by_flux = g.by_flux;
+        const double by_ln_f = g.by_ln_f;
+        const double by_x = surrogate_back(d_node, d_full, &p->net, f, node, log10_x, by_flux);
+        d_full[R] += by_flux;
+        d_full[DELTA] += by_flux * (4 - by_x);
+        d_full[scatter] += by_ln_f;
     }
 }
 
@@ -112,7 +123,8 @@ static void net_gradient(double *d_full, const problem *p, net_desk *k, int row,
 static int net_ask(surrogate_frame *f, float *input, const problem *p, const double *row) {
     static const double harmless[N_PAR] = {16, 0, 2, 6, -3, 2, 0, 0};
     const int inside = allowed(p, row) && !net_outside(p, row);
-    surrogate_place(f, input, p->net.kind, p->net.grid, inside ? row : harmless);
+    const double *asked = inside ? row : harmless;
+    surrogate_place(f, input, p->net.kind, p->net.grid, asked);
     return inside;
 }
 
@@ -126,7 +138,8 @@ static int proton_net_ask(float *input, const problem *p, const double *row) {
     for (int k = 0; k < PROTON_ROW; k++) {
         const int parameter = k < SSC_ROW ? k : extra[k - SSC_ROW];
         const float x = (float)row[parameter];
-        inside &= x >= lo[k] - rounding && x <= hi[k] + rounding;
+        inside &= x >= lo[k] - rounding;
+        inside &= x <= hi[k] + rounding;
         input[k] = x;
     }
     for (int k = 0; k < PROTON_ROW && !inside; k++)
@@ -146,9 +159,12 @@ static void proton_net_block(double *ln_l, double *dex, const double *full, int 
     int inside[NET_ROWS];
     for (int i = 0; i < n; i++) {
         float *input = k->input + i * PROTON_ROW;
-        inside[i] = proton_net_ask(input, p, full + i * N_PAR);
+        const double *row = full + i * N_PAR;
+        inside[i] = proton_net_ask(input, p, row);
     }
-    const int status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+    const size_t rows = (size_t)n;
+    const bml_nn *net = p->net.net;
+    const int status = bml_nn_predict(net, k->work, k->node, k->input, rows);
     net_must(status, p);
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
@@ -172,20 +188,25 @@ static void proton_net_block(double *ln_l, double *dex, const double *full, int 
 static void net_block(double *ln_l, double *d_full, double *dex, const double *full, int n, problem *p, net_desk *k) {
     const size_t n_in = bml_nn_n_in(p->net.net);
     const size_t n_out = bml_nn_n_out(p->net.net);
+    const size_t rows = (size_t)n;
+    const size_t size = rows * n_out * sizeof(float);
+    bml_nn *net = p->net.net;
     int inside[NET_ROWS];
     int status = BML_NN_OK;
     for (int i = 0; i < n; i++) {
+        const double *row = full + i * N_PAR;
         float *input = k->input + (size_t)i * n_in;
-        inside[i] = net_ask(&k->frame[i], input, p, full + i * N_PAR);
+        inside[i] = net_ask(&k->frame[i], input, p, row);
     }
     if (k->given) {
-        memcpy(k->node, k->given, (size_t)n * n_out * sizeof *k->node);
+        memcpy(k->node, k->given, size);
     } else {
-        status = bml_nn_predict(p->net.net, k->work, k->node, k->input, (size_t)n);
+        status = bml_nn_predict(net, k->work, k->node, k->input, rows);
     }
     if (d_full) {
-        memset(k->d_node, 0, (size_t)n * n_out * sizeof *k->d_node);
+        memset(k->d_node, 0, size);
     }
+    const int solves = p->opt->outside == OUTSIDE_SOLVE;
     int solved;
     for (int i = 0; i < n; i++) {
         const double *row = full + i * N_PAR;
@@ -193,15 +214,16 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
         ln_l[i] = -HUGE_VAL;
         if (inside[i]) {
             ln_l[i] = net_likelihood(y, p, k, i, row);
-        } else if (p->opt->outside == OUTSIDE_SOLVE && allowed(p, row)) {
+        } else if (solves && allowed(p, row)) {
             ln_l[i] = exact(p, row, y, &solved);
         }
         if (d_full && inside[i]) {
-            net_gradient(d_full + i * N_PAR, p, k, i, y, row);
+            double *d_row = d_full + i * N_PAR;
+            net_gradient(d_row, p, k, i, y, row);
         }
     }
     if (d_full && !status) {
-        status = bml_nn_vjp(p->net.net, k->work, k->d_input, NULL, k->d_node, k->input, (size_t)n);
+        status = bml_nn_vjp(net, k->work, k->d_input, NULL, k->d_node, k->input, rows);
     }
     for (int i = 0; d_full && i < n; i++) {
         const float *d_input = k->d_input + (size_t)i * n_in;
@@ -214,11 +236,15 @@ static void net_block(double *ln_l, double *d_full, double *dex, const double *f
 
 /* Rows of a block: few enough that all threads have one, no fewer than pay for the network's weights. */
 static int net_block_rows(const problem *p, int n) {
-    const int share = (n + p->threads - 1) / p->threads;
+    const int threads = p->threads;
+    const int share = (n + threads - 1) / threads;
     if (share < 8) {
         return 8;
     }
-    return share < NET_ROWS ? share : NET_ROWS;
+    if (share > NET_ROWS) {
+        return NET_ROWS;
+    }
+    return share;
 }
 
 /* What the network says of n points, [n][n_out], from the device; yours to free. */
@@ -235,7 +261,8 @@ static float *device_nodes(const double *theta, int n, int n_dim, const problem 
     surrogate_frame f;
     for (int i = 0; i < n; i++) {
         float *own = input + (size_t)i * n_in;
-        expand(full, p, theta + i * n_dim);
+        const double *row = theta + i * n_dim;
+        expand(full, p, row);
         net_ask(&f, own, p, full);
     }
     device_predict(node, input, (size_t)n, &p->card_net);
@@ -247,18 +274,23 @@ static float *device_nodes(const double *theta, int n, int n_dim, const problem 
 static long net_rows(double *lp, double *dex, const double *theta, int n, int n_dim, problem *p) {
     const int block = net_block_rows(p, n);
     const size_t n_out = bml_nn_n_out(p->net.net);
-    float *node = device_ready(&p->card) ? device_nodes(theta, n, n_dim, p) : NULL;
+    float *node = NULL;
+    if (device_ready(&p->card)) {
+        node = device_nodes(theta, n, n_dim, p);
+    }
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads(p->threads) if (n > block)
 #endif
     for (int from = 0; from < n; from += block) {
-        const int count = n - from < block ? n - from : block;
+        const int left = n - from;
+        const int count = left < block ? left : block;
         double *own = dex + from * p->sed.n;
         double full[NET_ROWS * N_PAR];
         double ln_l[NET_ROWS];
         for (int i = 0; i < count; i++) {
             const double *row = theta + (from + i) * n_dim;
-            expand(full + i * N_PAR, p, row);
+            double *all = full + i * N_PAR;
+            expand(all, p, row);
         }
         net_desk *k = &p->desk[thread_number()];
         if (node) {

@@ -193,6 +193,9 @@ static const char *hold(holding *h, problem *p, int k, const char *text) {
     tie t = {.par = k, .slope = 1};
     const size_t digits = real_prefix(&number, at);
     if (digits && at[digits] == '*') {
+        if (!isfinite(number)) {
+            return "has a factor that is not finite";
+        }
         t.slope = number;
         at += digits + 1;
     }
@@ -205,10 +208,10 @@ static const char *hold(holding *h, problem *p, int k, const char *text) {
         return "ties the parameter to itself";
     }
     at += length + strspn(at + length, " ");
-    if (*at == '+') {
-        at++;
+    if (*at && *at != '+' && *at != '-') {
+        return "needs + or - before its last number";
     }
-    if (*at && read_real(&t.offset, at)) {
+    if (*at && read_real(&t.offset, at + (*at == '+'))) {
         return "ends in no number";
     }
     h->how[k] = TIED;

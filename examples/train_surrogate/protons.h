@@ -8,7 +8,8 @@ enum { PROTON_SPECTRA = 20000 };
 
 /* Where sources are drawn. */
 typedef struct proton_range {
-    double lo[PROTON_ROW], hi[PROTON_ROW];
+    double lo[PROTON_ROW];
+    double hi[PROTON_ROW];
 } proton_range;
 
 /* Of column k of the rows. */
@@ -30,15 +31,23 @@ static const char *narrow(proton_range *r, const char *text) {
     const size_t length = (size_t)(equal - text);
     const int digits = (int)(colon - equal) - 1;
     snprintf(half, sizeof half, "%.*s", digits, equal + 1);
-    if (read_real(&lo, half) || read_real(&hi, colon + 1)) {
+    const char *wrong = read_real(&lo, half);
+    if (!wrong) {
+        wrong = read_real(&hi, colon + 1);
+    }
+    if (wrong) {
         return "has ends that are no numbers";
     }
     for (int k = 0; k < PROTON_ROW; k++) {
         const char *name = proton_row_name(k);
-        if (strlen(name) != length || strncmp(name, text, length) != 0) {
+        if (strlen(name) != length) {
             continue;
         }
-        const int inside = lo >= r->lo[k] && hi <= r->hi[k];
+        if (strncmp(name, text, length) != 0) {
+            continue;
+        }
+        int inside = lo >= r->lo[k];
+        inside &= hi <= r->hi[k];
         if (!inside || !(lo < hi)) {
             return "leaves the usual range";
         }
@@ -51,13 +60,17 @@ static const char *narrow(proton_range *r, const char *text) {
 
 /* The SSC solver's own domain, and protons; then what --range leaves of it. */
 static proton_range range_of(const options *opt) {
-    proton_range r = {.lo = {[SSC_ROW] = -8, 4, 1.5}, .hi = {[SSC_ROW] = -2, 9, 2.5}};
+    proton_range r = {
+        .lo = {[SSC_ROW] = -8, 4, 1.5},
+        .hi = {[SSC_ROW] = -2, 9, 2.5},
+    };
     memcpy(r.lo, published_domain.lo, sizeof published_domain.lo);
     memcpy(r.hi, published_domain.hi, sizeof published_domain.hi);
     for (int i = 0; i < opt->range.n; i++) {
-        const char *wrong = narrow(&r, opt->range.item[i]);
+        const char *item = opt->range.item[i];
+        const char *wrong = narrow(&r, item);
         if (wrong) {
-            fail("train_surrogate: --range %.80s: %s", opt->range.item[i], wrong);
+            fail("train_surrogate: --range %.80s: %s", item, wrong);
         }
     }
     return r;
@@ -187,12 +200,14 @@ static void proton_measure(measured *m, const dataset *d, long from, long n, con
     float y[PROTON_NODES];
     m->metric = need(malloc((size_t)n * N_METRICS * sizeof *m->metric));
     for (long i = 0; i < n; i++) {
-        const float *target = d->target + (from + i) * PROTON_NODES + part->from;
+        const long first = (from + i) * PROTON_NODES;
+        const float *target = d->target + first + part->from;
         const float *curve = m->curve + i * PROTON_NODES + part->from;
         float least = 0;
         for (int k = 0; k < part->n; k++) {
-            truth[k] = proton_value(target[k]);
-            least = truth[k] < least ? truth[k] : least;
+            const float true_one = proton_value(target[k]);
+            truth[k] = true_one;
+            least = true_one < least ? true_one : least;
         }
         for (int k = 0; k < part->n; k++)
             y[k] = net ? fmaxf(curve[k], least) : truth[k];
@@ -215,16 +230,19 @@ static void proton_errors(float *error, const float *curve, const dataset *d, lo
         double sum = 0;
         long count = 0;
         for (long i = 0; i < n; i++) {
-            const float *target = d->target + (from + i) * PROTON_NODES;
+            const long first = (from + i) * PROTON_NODES;
+            const float *target = d->target + first;
             const float *answer = curve + i * PROTON_NODES;
             const double miss = (double)answer[k] - (double)target[k];
             const int bound = target[k] >= SURROGATE_BOUND / 2;
-            if (!bound && target[k] > proton_peak(target, part) - 6) {
+            const float peak = proton_peak(target, part);
+            if (!bound && target[k] > peak - 6) {
                 sum += miss * miss;
                 count++;
             }
         }
-        error[k] = (float)(count ? sqrt(sum / (double)count) : 0);
+        const double square = sum / (double)count;
+        error[k] = (float)(count ? sqrt(square) : 0);
     }
 }
 
@@ -250,7 +268,9 @@ static void proton_save(bml_nn *net, const options *opt, const proton_range *ran
         status = bml_nn_save(net, path, BML_NN_F32);
     }
     if (status) {
-        fail("%s: %s", path, bml_nn_message(net));
+        char err[ERROR_SIZE];
+        surrogate_file_error(err, path, status, bml_nn_message(net));
+        fail("%s", err);
     }
 }
 
@@ -267,7 +287,8 @@ static double proton_predict(float *curve, const bml_nn *net, const dataset *d, 
         const long left = n - i;
         const size_t count = (size_t)(left < BATCH ? left : BATCH);
         const float *row = d->x + (from + i) * PROTON_ROW;
-        if (bml_nn_predict(net, work, curve + i * PROTON_NODES, row, count)) {
+        float *answer = curve + i * PROTON_NODES;
+        if (bml_nn_predict(net, work, answer, row, count)) {
             fail("train_surrogate: out of memory");
         }
     }
@@ -296,7 +317,8 @@ static int proton_draw(const options *opt, const float *curve, const dataset *d,
     begin_plot(&o, opt, "spectra", 1500, 900, 12);
     for (int i = 0; i < PANELS && i < n; i++)
         for (int r = 0; r < 2; r++) {
-            const float *target = d->target + (from + i) * PROTON_NODES;
+            const long first = (from + i) * PROTON_NODES;
+            const float *target = d->target + first;
             const float *answer = curve + (long)i * PROTON_NODES;
             proton_block(o.f, i, &proton_parts[r], target, answer);
         }
@@ -338,11 +360,13 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
     float error[PROTON_NODES];
     const int nets = 1 + opt->against.n;
     surrogate named = {.net = net[0]};
+    const size_t values = (size_t)n * PROTON_NODES;
     for (int j = 0; j <= nets; j++)
-        curve[j] = need(calloc((size_t)n * PROTON_NODES, sizeof *curve[j]));
+        curve[j] = need(calloc(values, sizeof(float)));
     for (int j = 0; j < nets; j++)
         microseconds[j] = proton_predict(curve[j], net[j], d, from, n);
     for (int r = 0; r < 2; r++) {
+        const proton_part *part = &proton_parts[r];
         measured m[MOST] = {{0}};
         char what[80];
         for (int j = 0; j <= nets; j++) {
@@ -352,9 +376,9 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
             m[j].s = is_net ? &named : NULL;
             m[j].curve = curve[j];
             m[j].microseconds = microseconds[j];
-            proton_measure(&m[j], d, from, n, &proton_parts[r], is_net);
+            proton_measure(&m[j], d, from, n, part, is_net);
         }
-        snprintf(what, sizeof what, "%s, clipped %d dex below each peak", proton_parts[r].name, (int)PROTON_DEPTH);
+        snprintf(what, sizeof what, "%s, clipped %d dex below each peak", part->name, (int)PROTON_DEPTH);
         print_table(m, nets + 1, n, what);
         if (r == 0) {
             write_run(opt, rows, m, n, seconds_now() - begin);
@@ -366,7 +390,8 @@ static void proton_report(bml_nn *const *net, const options *opt, const option_r
     proton_write_error(opt, error);
     write_history(opt, h);
     proton_save(net[0], opt, range, error);
-    const int drawn = draw_history(opt, h) | proton_draw(opt, curve[0], d, from, n);
+    int drawn = draw_history(opt, h);
+    drawn |= proton_draw(opt, curve[0], d, from, n);
     const char *note = drawn ? "; no gnuplot here: pictures are left as scripts" : "";
     const size_t weights = bml_nn_n_params(net[0]);
     const double taken = seconds_now() - begin; /* s */
@@ -390,13 +415,19 @@ static int protons_learn(const options *opt, const option_row *rows, const devic
     for (int j = 0; j < opt->against.n; j++) {
         float domain[2 * PROTON_ROW];
         int ssa;
-        if (proton_net_load(&net[j + 1], domain, &ssa, opt->against.item[j], err)) {
+        const char *path = opt->against.item[j];
+        if (proton_net_load(&net[j + 1], domain, &ssa, path, err)) {
             fail("%s", err);
         }
     }
-    d.x = need(malloc((size_t)n * PROTON_ROW * sizeof *d.x));
-    d.target = need(malloc((size_t)n * PROTON_NODES * sizeof *d.target));
-    if (bml_ssc_create(&tables.electrons, NULL, why) || bml_hadron_create(&tables.protons, NULL, why)) {
+    const size_t inputs = (size_t)n * PROTON_ROW;
+    const size_t values = (size_t)n * PROTON_NODES;
+    d.x = need(malloc(inputs * sizeof(float)));
+    d.target = need(malloc(values * sizeof(float)));
+    if (bml_ssc_create(&tables.electrons, NULL, why)) {
+        fail("train_surrogate: %s", why);
+    }
+    if (bml_hadron_create(&tables.protons, NULL, why)) {
         fail("train_surrogate: %s", why);
     }
     proton_data(&d, opt, &range, &tables);
