@@ -663,7 +663,7 @@ static void print_head(const settings *s, const run_result *runs, const bml_clas
 /* "97.12 +-  0.30", or the number alone where there is one run. */
 static void print_score(double mean, double sd, int per_cent) {
     char error[32] = "";
-    if (sd > 0) { /* of runs without a single exception there is no scatter to quote */
+    if (sd > 1e-9) { /* less is rounding: of runs without a single exception there is no scatter to quote */
         snprintf(error, sizeof error, per_cent ? "+- %5.2f" : "+- %6.4f", sd);
     }
     printf(per_cent ? " %6.2f %-9s" : " %6.4f %-9s", mean, error);

@@ -209,6 +209,10 @@ cp "$scratch/fermi/predictions.csv" "$scratch/earlier.csv"
 "${bnn[@]}" --compare "$scratch/earlier.csv" >"$scratch/stdout" 2>&1
 check "classify_fermi --compare finds its own sds again" grep -q '^40 sources in both: correlation of p 1.000, of its sd 1.000;' "$scratch/stdout"
 ends "classify_fermi --shuffle-labels" 2 $fermi "$scratch/years.csv" --net logistic --runs 2 --shuffle-labels
+check "classify_fermi writes no infinity where no threshold helps" sh -c '! grep -Eiq "inf|nan" "$1"' - "$scratch/fermi/evaluation.csv"
+awk -F, -v OFS=, 'NR > 1 {$7 = substr($1, 2) % 2 ? "1e-12" : "5e-11"} {print}' "$scratch/years.csv" >"$scratch/apart.csv"
+ends "classify_fermi, classes that never mix" 0 $fermi "$scratch/apart.csv" --net logistic --runs 2
+check "classify_fermi quotes no scatter of 0" sh -c 'grep -q "^AUC %  *100.00 .* 100.00 *$" "$1" && ! grep -q "100.00 +- *0.00" "$1"' - "$scratch/stdout"
 
 # ==== ssc_sed =========================================================================================================
 fit=$scratch/fit
