@@ -368,6 +368,7 @@ if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --f
         --rmf $xray/nicer_4u1820/nicer_effective.rmf --arf $xray/nicer_4u1820/nicer.arf >"$scratch/log"
     ends "fit_xray: not a single count" 2 "${xfit[@]}" "$scratch/none.pha" --model powerlaw --fix PhoIndex=2 --e-min 1 --e-max 5
     check "neither" grep -q 'yellow .*no scatter is known' "$scratch/xray/fit/verdict.txt"
+    check "and quotes no C below zero" sh -c '! grep -q "perfect model" "$1"' - "$scratch/stdout"
     sis=("$scratch/xray/sis0.pha" --rmf "$scratch/xray/sis0.rmf" --arf "$scratch/xray/sis0.arf" --e-min 0.6 --e-max 9)
     ends "fit_xray: a background is used" 0 "${xfit[@]}" "$scratch/xray/179.pi" --model 'TBabs*po' --e-min 0.5 --e-max 8
     check "and gives the index 1.443" awk -F, '$1 == "powerlaw.PhoIndex" {exit !($3 > 1.442 && $3 < 1.444)}' "$scratch/xray/fit/parameters.csv"

@@ -1020,6 +1020,14 @@ static inline int xray_rmf_rows(xray_response *r, xray_fits *x, const int *held,
     return 0;
 }
 
+/* The matrix in cm2 by its column's unit; one that is no area belongs to shares, which stay. */
+static inline void xray_rmf_unit(xray_response *r, xray_fits *x) {
+    char unknown[ERROR_SIZE];
+    double unit = xray_fits_unit(x, "MATRIX", 1, unknown);
+    for (size_t i = 0; i < r->n_matrix && unit > 0; i++)
+        r->matrix[i] *= (float)unit;
+}
+
 /* One matrix, after EBOUNDS: the extension where x stands. */
 static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
     char kind[FLEN_VALUE];
@@ -1074,14 +1082,10 @@ static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
                                           : error_set(err, "out of memory");
     free(scratch);
     free(held);
-    if (bad || x->status) {
-        return bad;
+    if (!bad && !x->status && !r->redist) {
+        xray_rmf_unit(r, x);
     }
-    char unknown[ERROR_SIZE];
-    double unit = r->redist ? 1 : xray_fits_unit(x, "MATRIX", 1, unknown);
-    for (size_t i = 0; i < r->n_matrix && unit > 0; i++) /* a unit that is no area belongs to shares: 1 */
-        r->matrix[i] *= (float)unit;
-    return 0;
+    return bad;
 }
 
 /* Adds the spans of b, which has the same energies and channels. -1 without memory. */
