@@ -510,7 +510,12 @@ static int write_evaluation(const settings *s, const run_result *runs, char *err
         fprintf(o.f, "%ld,%llu,%d,%s", r / 2 + 1, (unsigned long long)(s->seed + (uint64_t)(r / 2)), one->n,
                 r % 2 ? "yes" : "no");
         for (int k = 0; k < N_SCORES; k++) {
-            fprintf(o.f, ",%.6g", score_value(r % 2 ? &one->weighted : &one->plain, k));
+            double value = score_value(r % 2 ? &one->weighted : &one->plain, k);
+            if (isfinite(value)) { /* no threshold is best where all calls are one class: an empty cell */
+                fprintf(o.f, ",%.6g", value);
+            } else {
+                fprintf(o.f, ",");
+            }
         }
         fprintf(o.f, "\n");
     }
@@ -658,7 +663,7 @@ static void print_head(const settings *s, const run_result *runs, const bml_clas
 /* "97.12 +-  0.30", or the number alone where there is one run. */
 static void print_score(double mean, double sd, int per_cent) {
     char error[32] = "";
-    if (!isnan(sd)) {
+    if (sd > 1e-9) { /* less is rounding: of runs without a single exception there is no scatter to quote */
         snprintf(error, sizeof error, per_cent ? "+- %5.2f" : "+- %6.4f", sd);
     }
     printf(per_cent ? " %6.2f %-9s" : " %6.4f %-9s", mean, error);

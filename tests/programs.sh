@@ -211,6 +211,10 @@ cp "$scratch/fermi/predictions.csv" "$scratch/earlier.csv"
 "${bnn[@]}" --compare "$scratch/earlier.csv" >"$scratch/stdout" 2>&1
 check "classify_fermi --compare finds its own sds again" grep -q '^40 sources in both: correlation of p 1.000, of its sd 1.000;' "$scratch/stdout"
 ends "classify_fermi --shuffle-labels" 2 $fermi "$scratch/years.csv" --net logistic --runs 2 --shuffle-labels
+check "classify_fermi writes no infinity where no threshold helps" sh -c '! grep -Eiq "inf|nan" "$1"' - "$scratch/fermi/evaluation.csv"
+awk -F, -v OFS=, 'NR > 1 {$7 = substr($1, 2) % 2 ? "1e-12" : "5e-11"} {print}' "$scratch/years.csv" >"$scratch/apart.csv"
+ends "classify_fermi, classes that never mix" 0 $fermi "$scratch/apart.csv" --net logistic --runs 2
+check "classify_fermi quotes no scatter of 0" sh -c 'grep -q "^AUC %  *100.00 .* 100.00 *$" "$1" && ! grep -q "100.00 +- *0.00" "$1"' - "$scratch/stdout"
 
 # ==== ssc_sed =========================================================================================================
 fit=$scratch/fit
@@ -366,6 +370,7 @@ if [ -d $xray ] && build/fit_xray fakeit "$scratch/new.pha" --model powerlaw --f
         --rmf $xray/nicer_4u1820/nicer_effective.rmf --arf $xray/nicer_4u1820/nicer.arf >"$scratch/log"
     ends "fit_xray: not a single count" 2 "${xfit[@]}" "$scratch/none.pha" --model powerlaw --fix PhoIndex=2 --e-min 1 --e-max 5
     check "neither" grep -q 'yellow .*no scatter is known' "$scratch/xray/fit/verdict.txt"
+    check "and quotes no C below zero" sh -c '! grep -q "perfect model" "$1"' - "$scratch/stdout"
     sis=("$scratch/xray/sis0.pha" --rmf "$scratch/xray/sis0.rmf" --arf "$scratch/xray/sis0.arf" --e-min 0.6 --e-max 9)
     ends "fit_xray: a background is used" 0 "${xfit[@]}" "$scratch/xray/179.pi" --model 'TBabs*po' --e-min 0.5 --e-max 8
     check "and gives the index 1.443" awk -F, '$1 == "powerlaw.PhoIndex" {exit !($3 > 1.442 && $3 < 1.444)}' "$scratch/xray/fit/parameters.csv"

@@ -1756,6 +1756,93 @@ static void not_read(const char *message, const char *want) {
     renew();
 }
 
+/* The area of a matrix in any spelling of its unit, against the same numbers in cm2. */
+static void test_area_units(void) {
+    static const struct {
+        const char *unit;
+        double area;
+    } units[] = {{"", 1},
+                 {"cm**2", 1},
+                 {"m**2", 1e4},
+                 {"m^2", 1e4},
+                 {"mm**2", 1e-2},
+                 {"cm2 count/photon", 1},
+                 {"cm**2 count photon**-1", 1},
+                 {"m^2*counts/photon", 1e4},
+                 {"cm**2.ct.ph^(-1)", 1},
+                 {"chan", 1}};
+    for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+        double worst = 0;
+        double area = 0;
+        xray_response r;
+        renew();
+        change(file("d.rmf"), 2, "TUNIT6", units[k].unit, 0);
+        change(file("d.rmf"), 2, "HDUCLAS3", "FULL", 0);
+        if (xray_response_read(&r, file("d.rmf"), NULL, err)) {
+            CHECK(0, "%s", err);
+            continue;
+        }
+        for (int i = 0; i < N_E; i++) {
+            double sum = 0;
+            double want = 0;
+            for (int s = r.row[i]; s < r.row[i + 1]; s++)
+                for (int c = 0; c < r.span[s].count; c++)
+                    sum += (double)r.matrix[r.span[s].at + (size_t)c];
+            for (int c = 0; c < N_C; c++)
+                want += (double)(float)detector[i][c];
+            worst = fmax(worst, fabs(sum - units[k].area * want));
+            area = fmax(area, units[k].area * want);
+        }
+        CHECK(worst <= 1e-6 * area, "a matrix in '%s' is %g times one in cm2", units[k].unit, units[k].area);
+        xray_response_free(&r);
+        if (!strcmp(units[k].unit, "chan")) {
+            continue;
+        }
+        renew();
+        change(file("d.arf"), 2, "TUNIT3", units[k].unit, 0);
+        if (xray_response_read(&r, file("d.rmf"), file("d.arf"), err)) {
+            CHECK(0, "%s", err);
+            continue;
+        }
+        CHECK(fabs(r.area[3] / detector_area[3] / units[k].area - 1) < 1e-6, "effective area in '%s'", units[k].unit);
+        xray_response_free(&r);
+    }
+    renew();
+}
+
+/* Quality that is undefined or out of any range is not good: the grouped bin of channels 20, 21 loses one. */
+static void test_quality_undefined(void) {
+    for (int k = 0; k < 2; k++) {
+        xray_pha p;
+        renew();
+        set_cell(file("d.pha"), 2, "QUALITY", 21, 77);
+        change(file("d.pha"), 2, k ? "TSCAL4" : "TNULL4", NULL, k ? 1e8 : 77); /* the column's fourth: QUALITY */
+        if (xray_pha_read(&p, file("d.pha"), err)) {
+            CHECK(0, "%s", err);
+            continue;
+        }
+        CHECK(p.quality[20] != 0 && p.quality[19] == 0, "QUALITY %s is bad", k ? "of 7.7e9" : "undefined");
+        xray_pha_free(&p);
+    }
+    renew();
+}
+
+/* What a file says and the default fit does not use is told. */
+static void test_unused(void) {
+    xray_pha p;
+    renew();
+    change(file("d.pha"), 2, "CORRFILE", "corr.pha", 0);
+    change(file("d.pha"), 2, "CORRSCAL", NULL, 1);
+    CHECK(!xray_pha_read(&p, file("d.pha"), err) && strstr(p.note, "corr.pha"), "a correction file is told: %s",
+          p.note);
+    xray_pha_free(&p);
+    renew();
+    change(file("d.pha"), 2, "CORRFILE", "corr.pha", 0);
+    CHECK(!xray_pha_read(&p, file("d.pha"), err) && !*p.note, "a correction of scale 0 is not: '%s'", p.note);
+    xray_pha_free(&p);
+    renew();
+}
+
 static void cut(const char *path, long bytes) {
     if (truncate(path, bytes)) CHECK(0, "cannot cut %s", path);
 }
@@ -1784,6 +1871,15 @@ static void test_bad_files(void) {
     not_read("an RMF without EBOUNDS", "no extension EBOUNDS");
     change(file("d.pha"), 2, "EXPOSURE", NULL, -5);
     not_read("negative exposure", "EXPOSURE -5 s");
+    change(file("d.pha"), 2, "EXPOSURE", NULL, 1e300);
+    not_read("an exposure beyond any", "d.pha: EXPOSURE 1e+300 s");
+    change(file("d.pha"), 2, "TUNIT2", "count/s", 0);
+    not_read("counts in count/s", "column COUNTS: its unit is 'count/s', not count");
+    change(file("d.pha"), 2, "TTYPE2", "RATE", 0);
+    change(file("d.pha"), 2, "TUNIT2", "count/ks", 0);
+    not_read("a rate in count/ks", "column RATE: its unit is 'count/ks', not count/s");
+    change(file("d.rmf"), 2, "TLMIN4", NULL, 1e300);
+    not_read("a first channel beyond any", "d.rmf: TLMIN4, the first channel of F_CHAN, is 1e+300");
     change(file("d.pha"), 2, "EXPOSURE", "long", 0);
     not_read("an exposure that is no number", "EXPOSURE");
     change(file("b.pha"), 2, "BACKSCAL", NULL, 0);
@@ -2563,6 +2659,9 @@ static void test_ogip(void) {
     snprintf(folder, sizeof folder, "%s", temporary);
     test_responses();
     test_spectra();
+    test_area_units();
+    test_quality_undefined();
+    test_unused();
     test_bad_files();
     test_names();
     test_damage();

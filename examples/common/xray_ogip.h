@@ -284,12 +284,36 @@ static inline void xray_fits_read(xray_fits *x, const char *name, int type, long
     fits_read_col(x->f, type, column, row, 1, n, NULL, out, NULL, &x->status);
 }
 
+/* What may follow an area: "count/photon" in any spelling, as the response counts them. */
+static inline int xray_unit_is_response(const char *text) {
+    static const char *const words[] = {"count",   "counts", "ct",   "cts",   "photon",
+                                        "photons", "ph",     "phot", "phots", NULL};
+    if (*text && !strchr(" .*/", *text)) {
+        return 0;
+    }
+    while (*text) {
+        size_t n = 0;
+        int known = 0;
+        text += strspn(text, " .*/^()-1");
+        while (text[n] && !strchr(" .*/^()-1", text[n])) {
+            n++;
+        }
+        for (int k = 0; words[k]; k++)
+            known |= strlen(words[k]) == n && !strncasecmp(text, words[k], n);
+        if (*text && !known) {
+            return 0;
+        }
+        text += n;
+    }
+    return 1;
+}
+
 /* keV (or cm2 for an area) in one of the column's units; 0, with the error's text, where the unit is not known. */
 static inline double xray_fits_unit(xray_fits *x, const char *column, int area, char *err) {
     static const struct {
         const char *name;
         double value;
-    } units[2][10] = {{{"", 1},
+    } units[2][13] = {{{"", 1},
                        {"keV", 1},
                        {"eV", 1e-3},
                        {"MeV", 1e3},
@@ -298,7 +322,10 @@ static inline double xray_fits_unit(xray_fits *x, const char *column, int area, 
                        {"PeV", 1e12},
                        {"erg", 624150907.446},
                        {"Hz", 4.135667696e-18},
-                       {"chan", 1}},
+                       {"chan", 1},
+                       {"J", 6.24150907446e15},
+                       {"kJ", 6.24150907446e18},
+                       {"channel", 1}},
                       {{"", 1},
                        {"cm**2", 1},
                        {"cm^2", 1},
@@ -308,15 +335,23 @@ static inline double xray_fits_unit(xray_fits *x, const char *column, int area, 
                        {"m2", 1e4},
                        {"cm**(2)", 1},
                        {"cm", 1},
-                       {"sq cm", 1}}};
+                       {"sq cm", 1},
+                       {"mm**2", 1e-2},
+                       {"mm^2", 1e-2},
+                       {"mm2", 1e-2}}};
     char key[FLEN_KEYWORD];
     char unit[FLEN_VALUE];
     snprintf(key, sizeof key, "TUNIT%d", xray_fits_column(x, column));
     xray_fits_text(x, key, unit);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 13; i++) {
+        size_t n = strlen(units[area][i].name);
         if (!strcasecmp(unit, units[area][i].name)) {
             return units[area][i].value;
         }
+        if (area && !strncasecmp(unit, units[area][i].name, n) && xray_unit_is_response(unit + n)) {
+            return units[area][i].value;
+        }
+    }
     error_set(err, "%.300s: column %s: its unit '%.60s' is not known here", x->path, column, unit);
     return 0;
 }
@@ -368,15 +403,15 @@ static inline double *xray_fits_filled(xray_fits *x, const char *name, int n, do
     return v;
 }
 
-/* The same for whole numbers that may be absent: *v stays NULL then. */
-static inline int xray_fits_flags(int **v, xray_fits *x, const char *name, int n) {
+/* The same for whole numbers that may be absent: *v stays NULL then. undefined: what an undefined or huge one is. */
+static inline int xray_fits_flags(int **v, xray_fits *x, const char *name, int n, int undefined) {
     if (!xray_fits_column(x, name) && !(fabs(xray_fits_key(x, name, 0)) > 0)) {
         return 0;
     }
     *v = xray_alloc((size_t)n, sizeof **v);
     double *real = xray_fits_filled(x, name, n, 0);
     for (int i = 0; i < n && *v && real; i++)
-        (*v)[i] = fabs(real[i]) < 1e6 ? (int)real[i] : 0;
+        (*v)[i] = fabs(real[i]) < 1e6 ? (int)real[i] : undefined;
     int bad = !*v || !real;
     free(real);
     return bad ? -1 : 0;
@@ -514,6 +549,47 @@ static inline int xray_pha_check(xray_pha *p, const xray_fits *x, const char *co
     return 0;
 }
 
+/* COUNTS is a number, RATE one per second: a unit that says otherwise is refused. */
+static inline int xray_pha_unit(xray_fits *x, const char *column, int is_rate, char *err) {
+    static const char *const others[] = {"ks", "min", "hour", "/h", "keV", "chan", "cm", "/ms", NULL};
+    static const char *const rates[] = {"/s", "s-1", "s**-1", "s^-1", "s**(-1)", "s^(-1)", NULL};
+    char key[FLEN_KEYWORD];
+    char unit[FLEN_VALUE];
+    int wrong = 0;
+    snprintf(key, sizeof key, "TUNIT%d", xray_fits_column(x, column));
+    xray_fits_text(x, key, unit);
+    for (int k = 0; others[k] && is_rate; k++)
+        wrong |= strstr(unit, others[k]) != NULL;
+    for (int k = 0; rates[k] && !is_rate; k++)
+        wrong |= strstr(unit, rates[k]) != NULL;
+    if (!wrong) {
+        return 0;
+    }
+    return error_set(err, "%.300s: column %s: its unit is '%.60s', not %s", x->path, column, unit,
+                     is_rate ? "count/s" : "count");
+}
+
+/* What the file says and only some fits use, or none. */
+static inline void xray_pha_unused(xray_pha *p, xray_fits *x) {
+    char correction[FLEN_VALUE];
+    double sum = 0;
+    int n = 0;
+    xray_fits_text(x, "CORRFILE", correction);
+    if (*correction && fabs(xray_fits_key(x, "CORRSCAL", 1)) > 0) {
+        xray_note(p->note, "the correction %.60s (CORRFILE) is not subtracted", correction);
+    }
+    for (int i = 0; i < p->n && p->error; i++) {
+        if (p->counts[i] >= 20 && !(p->quality && p->quality[i])) {
+            sum += p->error[i] / sqrt(p->counts[i]);
+            n++;
+        }
+    }
+    double ratio = n ? sum / n : 1;
+    if (p->exact && fabs(log(ratio)) > log(1.25)) { /* 1 + sqrt(N + 0.75) is 1.25 times sqrt(N) at 20, and less above */
+        xray_note(p->note, "its STAT_ERR is %.3g times Poisson's, which only --stat chi2 uses", ratio);
+    }
+}
+
 /* The columns of a PHA file into p, which has room. */
 static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     const char *counts = xray_fits_column(x, "COUNTS") ? "COUNTS" : "RATE";
@@ -525,14 +601,17 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     if (gap && !x->status) {
         return error_set(err, "%.300s: row %d: channels must follow each other without gaps", x->path, abs(gap));
     }
+    if (xray_pha_unit(x, counts, is_rate, err)) {
+        return -1;
+    }
     xray_spectrum_read(x, counts, p->n, p->counts);
     free(p->area_scale);
     free(p->back_scale);
     p->area_scale = xray_fits_filled(x, "AREASCAL", p->n, 1);
     p->back_scale = xray_fits_filled(x, "BACKSCAL", p->n, 1);
     p->systematic = xray_fits_filled(x, "SYS_ERR", p->n, 0);
-    if (!p->area_scale || !p->back_scale || !p->systematic || xray_fits_flags(&p->grouping, x, "GROUPING", p->n) ||
-        xray_fits_flags(&p->quality, x, "QUALITY", p->n)) {
+    if (!p->area_scale || !p->back_scale || !p->systematic || xray_fits_flags(&p->grouping, x, "GROUPING", p->n, 0) ||
+        xray_fits_flags(&p->quality, x, "QUALITY", p->n, XRAY_UNUSABLE)) {
         return error_set(err, "out of memory");
     }
     for (int i = 0; i < p->n && is_rate; i++)
@@ -540,7 +619,14 @@ static inline int xray_pha_columns(xray_pha *p, xray_fits *x, char *err) {
     if (xray_pha_errors(p, x, is_rate, err)) {
         return -1;
     }
-    return x->status ? 0 : xray_pha_check(p, x, counts, err);
+    if (x->status) {
+        return 0;
+    }
+    if (xray_pha_check(p, x, counts, err)) {
+        return -1;
+    }
+    xray_pha_unused(p, x);
+    return 0;
 }
 
 /* Goes to the table of the spectrum: of a source (HDUCLAS2 is not BKG), or of background (BKG, where there is one). */
@@ -667,7 +753,7 @@ static inline int xray_pha_open(xray_pha *p, xray_fits *x, int background, char 
     if (x->status) {
         return -1;
     }
-    if (!(exposure > 0)) {
+    if (!(exposure > 0 && exposure < 1e30)) {
         return error_set(err, "%.300s: EXPOSURE %g s must be there, and positive", x->path, exposure);
     }
     if (xray_pha_room(p, (int)n, 0, exposure, err)) {
@@ -934,6 +1020,14 @@ static inline int xray_rmf_rows(xray_response *r, xray_fits *x, const int *held,
     return 0;
 }
 
+/* The matrix in cm2 by its column's unit; one that is no area belongs to shares, which stay. */
+static inline void xray_rmf_unit(xray_response *r, xray_fits *x) {
+    char unknown[ERROR_SIZE];
+    double unit = xray_fits_unit(x, "MATRIX", 1, unknown);
+    for (size_t i = 0; i < r->n_matrix && unit > 0; i++)
+        r->matrix[i] *= (float)unit;
+}
+
 /* One matrix, after EBOUNDS: the extension where x stands. */
 static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
     char kind[FLEN_VALUE];
@@ -970,7 +1064,12 @@ static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
     for (int i = 0; i < n; i++)
         held[i] = r->span[i].count;
     snprintf(key, sizeof key, "TLMIN%d", xray_fits_column(x, "F_CHAN"));
-    int first = (int)xray_fits_key(x, key, r->first_channel); /* absent: channels are numbered as in EBOUNDS */
+    double lowest = xray_fits_key(x, key, r->first_channel); /* absent: channels are numbered as in EBOUNDS */
+    if (!(fabs(lowest) < 1e6)) {
+        free(held);
+        return x->status ? 0 : error_set(err, "%.300s: %s, the first channel of F_CHAN, is %g", x->path, key, lowest);
+    }
+    int first = (int)lowest;
     if (widest[1] > widest[0]) {
         widest[0] = widest[1];
     }
@@ -983,6 +1082,9 @@ static inline int xray_rmf_matrix(xray_response *r, xray_fits *x, char *err) {
                                           : error_set(err, "out of memory");
     free(scratch);
     free(held);
+    if (!bad && !x->status && !r->redist) {
+        xray_rmf_unit(r, x);
+    }
     return bad;
 }
 

@@ -257,7 +257,7 @@ static goodness_of_fit goodness(session *s, const xray_best *best) {
         }
         xray_counts(f->model, f, best->theta);
         xray_c_expected(&mean, &variance, f->model, f->n_bin);
-        if (plain) {
+        if (plain && mean > f->n_free && variance > 0) { /* else too few counts for it to mean anything */
             printf("C of a perfect model: %.1f +- %.1f\n", mean - f->n_free, sqrt(variance));
         }
     }
