@@ -8808,7 +8808,7 @@ static int bml_mcmc__imp_raise_chains(bml_mcmc_importance *s) {
     ptrdiff_t c = 0;
     double sum = weight[0];
     for (ptrdiff_t i = 0; i < N; i++) {
-        while (c < N - 1 && sum < ((double)i + 0.5) / N * total)
+        while (c < N - 1 && sum < ((double)i + 0.5) * total / (double)N)
             sum += weight[++c];
         bml_mcmc__copy(s->chain + (i % 2 * (N / 2) + i / 2) * row, from + c * row, row);
     }
@@ -11276,6 +11276,7 @@ BML_MCMC_DEF double bml_mcmc_chi2_survival(double x, double k) {
 #undef BML_MCMC__IMP_WARM
 #undef BML_MCMC__IMP_FLOOR
 #undef BML_MCMC__IMP_ENOUGH
+#undef BML_MCMC__IMP_FEW
 #undef BML_MCMC__IMP_POOR
 #undef BML_MCMC__IMP_HEAVY
 #undef BML_MCMC__IMP_TAIL

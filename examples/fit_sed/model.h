@@ -81,7 +81,7 @@ static const double parabola_pivot = 4;    /* log gamma where a log-parabola has
 
 static const double bad_by =
     15; /* a walker this far below the best, in ln p, is stuck: chi^2 of 8 has 30 once in 5000 */
-static const double learn_from = 15; /* the polynomial learns from points this close to the best, in ln p, */
+static const double learn_from = 15;  /* the polynomial learns from points this close to the best, in ln p, */
 static const double guide_from = 150; /* and the guide, which leads there too */
 
 enum { NET_ROWS = 24 }; /* parameter rows that go through the network together */
