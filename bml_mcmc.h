@@ -7401,7 +7401,7 @@ static void bml_mcmc__imp_side_by_side(bml_mcmc__imp_density *q) {
     ptrdiff_t d = q->d;
     ptrdiff_t n = (ptrdiff_t)q->number[BML_MCMC__IMP_COMPONENTS];
     double *row = q->fast;
-    double top = -BML_MCMC__INF;
+    double top = n ? -BML_MCMC__INF : 0; /* a state holds it, and only finite numbers */
     bml_mcmc__clear(q->fast, (d * (d + 1) / 2 + d + 1) * K);
     for (ptrdiff_t i = 0; i < d; i++, row += K)
         for (ptrdiff_t j = 0; j <= i; j++, row += K)
@@ -8647,6 +8647,7 @@ static int bml_mcmc__imp_restart(bml_mcmc_importance *s) {
         now->stuck = 0;
         now->alone = 1;
         now->chains = 0;
+        now->chain_power = 0;
         bml_mcmc__imp_replace(s, log_q, 0, n);
     }
     BML_MCMC_FREE(log_q);
@@ -8967,6 +8968,7 @@ static int bml_mcmc__imp_led_stage(int *made, bml_mcmc_importance *s, bml_mcmc__
     }
     if (unfit) {
         s->message[0] = 0;
+        now->chains = (uint64_t)there; /* before the posterior they have nowhere to go */
         *made = 0;
         status = BML_MCMC_OK;
     }

@@ -404,8 +404,7 @@ static void test_wrong_guide(void) {
 /* A guide that leads on the way to the posterior finds both modes; one that hides a mode hides it from the draws, not
    from the chains. */
 static void test_guide_leads(void) {
-    const int n = longer ? 10 : 1;
-    for (int i = 0; i < 2 * n; i++) {
+    for (int i = longer ? 0 : 19; i < 20; i++) { /* of the good guide below, too */
         bml_mcmc_importance_config c = guided_config(run_seed(5300 + i));
         bml_mcmc_importance_result r;
         bml_mcmc_verdict v;
@@ -473,6 +472,42 @@ static void test_guide_resume(void) {
     bml_mcmc_importance_free(s);
     bml_mcmc_importance_free(t);
     bml_mcmc_importance_free(whole);
+}
+
+/* Stopped, saved and loaded after every round, by another sampler each time: the numbers of one run. */
+static void test_resume_every_round(void) {
+    bml_mcmc_importance_config c = guided_config(run_seed(5400));
+    bml_mcmc_importance_result r;
+    bml_mcmc_importance *s = NULL;
+    int rounds = 0;
+    int status = BML_MCMC_NOT_CONVERGED;
+    c.user = (void *)(size_t)&apart;
+    c.log_likelihood = apart.f;
+    c.n_dim = apart.n_dim;
+    c.points = 300;
+    c.min_ess = 500;
+    bml_mcmc_importance *whole = run(&r, &c, "every round");
+    if (!whole || bml_mcmc_importance_create(&s, &c, NULL)) return;
+    CHECK(learned > 5 && fabs(r.log_z) < 4 * r.log_z_error, "a guide that leads: learned %d times, ln Z %.3f +- %.3f",
+          learned, r.log_z, r.log_z_error);
+    while (status == BML_MCMC_NOT_CONVERGED && rounds < 100) {
+        bml_mcmc_importance *t = NULL;
+        status = bml_mcmc_importance_run(s, 1);
+        const size_t size = bml_mcmc_importance_save_size(s);
+        void *buffer = malloc(size);
+        if (!buffer || bml_mcmc_importance_create(&t, &c, NULL)) return;
+        bml_mcmc_importance_save(s, buffer, size);
+        const int loaded = bml_mcmc_importance_load(t, buffer, size);
+        if (loaded) CHECK(0, "round %d: %s", rounds, bml_mcmc_importance_message(t));
+        free(buffer);
+        bml_mcmc_importance_free(s);
+        s = t;
+        rounds++;
+        if (loaded) break;
+    }
+    CHECK(rounds > 10 && !status && same_result(whole, s), "saved and loaded after each of %d rounds", rounds);
+    bml_mcmc_importance_free(whole);
+    bml_mcmc_importance_free(s);
 }
 
 /* Moments of the posterior, from weights, from draws, and from the summary. Gaussian, sd 1, correlation 0.95. */
@@ -862,6 +897,7 @@ int main(int argc, char **argv) {
     test_guide_leads();
     test_guide_unready();
     test_guide_resume();
+    test_resume_every_round();
     test_resume();
     test_known_answers();
     test_never_wrong();
