@@ -1698,7 +1698,9 @@ static inline int plot_run(const char *dir, const char *name, const char *script
     int status = 0;
     snprintf(drawn, sizeof drawn, "%.200s.tmp-%ld.%s", name, (long)getpid(), ending);
     for (char *c = drawn; *c; c++)
-        if (*c == '\'') *c = '_'; /* it would end the text that gnuplot is given */
+        if (*c == '\'') {
+            *c = '_'; /* it would end the text that gnuplot is given */
+        }
     snprintf(define, sizeof define, "picture='%s'", drawn);
     snprintf(from, sizeof from, "%.*s/%s", PATH_SIZE, dir, drawn);
     snprintf(to, sizeof to, "%.*s/%.200s.%s", PATH_SIZE, dir, name, ending);
